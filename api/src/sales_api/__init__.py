@@ -1,0 +1,1 @@
+"""What the operator and the pipeline agree on, and nothing else."""

@@ -1,0 +1,241 @@
+"""The parts of a SalesIngest spec that say how a file becomes records.
+
+Every list and text is bounded, so that a spec fits a resource and a request fits a Job.
+Unions and recursion are avoided: these models become a structural CRD schema.
+"""
+
+import hashlib
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from sales_api.model import Model
+from sales_api.names import ORDER_LINE, RECORD_COLUMNS
+
+Text = Annotated[str, StringConstraints(max_length=255)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+DecimalText = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$")]
+FactorText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$")]
+RatioText = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+Globs = Annotated[list[Text], Field(max_length=32)]
+Names = Annotated[list[ColumnName], Field(max_length=256)]
+NullWords = Annotated[list[Text], Field(max_length=32)]
+
+
+class UnknownColumns(StrEnum):
+    """What to do about a column that the contract does not name."""
+
+    REFUSE = "Refuse"
+    IGNORE = "Ignore"
+
+
+class OnBreach(StrEnum):
+    """What to do about an object that breaks the quality gate."""
+
+    FAIL_FILE = "FailFile"
+    LOAD_AND_WARN = "LoadAndWarn"
+
+
+class CustomerName(StrEnum):
+    """What the warehouse keeps of a customer's name."""
+
+    INITIALS = "Initials"
+    KEEP = "Keep"
+    DROP = "Drop"
+
+
+class EmailPseudonym(StrEnum):
+    """How an e-mail address becomes a pseudonym."""
+
+    HMAC_SHA256 = "HmacSha256"
+    SHA256 = "Sha256"
+
+
+class Source(Model):
+    """Where objects are found, and where they go."""
+
+    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
+    prefix: Key = "raw/"
+    quarantine_prefix: Key = "quarantine/"
+    processed_prefix: Key = "processed/"
+    include: Globs = ["*.csv", "*.csv.gz"]
+    """Shell patterns on the key below the prefix; `*` also spans `/`."""
+    exclude: Globs = []
+
+    @model_validator(mode="after")
+    def _prefixes_lie_apart(self) -> Self:
+        prefixes = (self.prefix, self.quarantine_prefix, self.processed_prefix)
+        nested = any(a.startswith(b) for a in prefixes for b in prefixes if a is not b) or len(
+            set(prefixes)
+        ) < len(prefixes)
+        if nested or not all(p.endswith("/") for p in prefixes):
+            raise ValueError("the three prefixes must end in / and not contain one another")
+        return self
+
+
+class Format(Model):
+    """How the bytes of an object become rows of text. What is left out is sniffed."""
+
+    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] = '"'
+    encoding: Text | None = None
+    """Named: the file is in it, or fails. Left out: a BOM decides, then UTF-8."""
+    fallback_encoding: Text | None = None
+    """Tried where no encoding is named and the file is not UTF-8; left out: such a file fails."""
+    header: bool = True
+    header_names: Names = []
+    """Names of the columns of a file that has no header line (with `header: false`)."""
+    skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Lines of preamble before the header."""
+    null_values: NullWords = []
+    """Words that mean "no value" in every column."""
+    drop_blank_rows: bool = False
+    """Pass over rows that hold nothing but delimiters, instead of rejecting them."""
+
+    @model_validator(mode="after")
+    def _names_without_header(self) -> Self:
+        if self.header == bool(self.header_names):
+            raise ValueError("headerNames goes with header: false, and the other way round")
+        return self
+
+
+class Number(Model):
+    """How a number is written where it is not plain `1234.56`."""
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    strip: Annotated[list[Text], Field(max_length=8)] = []
+    """Words to remove, such as `USD`; currency signs and `%` always are."""
+
+
+class Rescale(Model):
+    """Maps one range of numbers onto another linearly, rounded half-up to `decimals`."""
+
+    from_min: DecimalText
+    from_max: DecimalText
+    to_min: DecimalText
+    to_max: DecimalText
+    decimals: Annotated[int, Field(ge=0, le=4)] = 2
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Self:
+        if Decimal(self.from_min) >= Decimal(self.from_max):
+            raise ValueError("fromMin must be less than fromMax")
+        return self
+
+
+class ColumnMapping(Model):
+    """How one column of the record comes out of the columns of the file.
+
+    Exactly one origin, then the changes in the order of the fields.
+    """
+
+    source: ColumnName | None = Field(default=None, alias="from")
+    """Take this column of the file."""
+    constant: Text | None = None
+    """The same text for every row."""
+    concat: Names = []
+    """Join these columns by `separator`; empty ones are left out."""
+    hash_of: Names = []
+    """A 10-character key made from these columns: the same values, the same key."""
+
+    separator: Annotated[str, StringConstraints(max_length=8)] = " "
+    null_values: NullWords = []
+    default: Text | None = None
+    """Used where there is no value."""
+    number: Number | None = None
+    date_formats: Annotated[list[Text], Field(max_length=8)] = []
+    """strptime formats, tried in order; left out: ISO 8601 dates."""
+    rescale: Rescale | None = None
+    zero_pad: Annotated[int, Field(ge=1, le=255)] | None = None
+    truncate: Annotated[int, Field(ge=1, le=500)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> Self:
+        origins = [self.source is not None, self.constant is not None]
+        if sum([*origins, bool(self.concat), bool(self.hash_of)]) != 1:
+            raise ValueError("exactly one of from, constant, concat and hashOf is needed")
+        return self
+
+    def origins(self) -> tuple[str, ...]:
+        """The columns of the file that this mapping reads."""
+        return (*([self.source] if self.source else []), *self.concat, *self.hash_of)
+
+
+class Rules(Model):
+    """Switches over and above the rules of the record."""
+
+    delivery_not_before_order: bool = False
+
+
+TargetColumn = Literal[
+    "order_id", "order_line", "customer_name", "customer_email", "customer_phone",
+    "customer_address", "product_title", "product_rating", "discounted_price",
+    "original_price", "discount_percentage", "is_best_seller", "delivery_date",
+    "data_collected_at", "order_date", "product_category", "quantity",
+]  # fmt: skip
+
+
+class Contract(Model):
+    """How the columns of a file become the columns of the record."""
+
+    columns: Annotated[dict[TargetColumn, ColumnMapping], Field(max_length=17)] = {}
+    """A column that is not named here is taken from the file's column of the same name."""
+    customer_key: Annotated[list[ColumnName], Field(max_length=8)] = []
+    """Columns of the file that identify a customer where the file has no e-mail address."""
+    unknown_columns: UnknownColumns = UnknownColumns.REFUSE
+    rules: Rules = Rules()
+    cost_factor: FactorText = "0.6"
+    """Cost as a share of the original price; profit = discounted price - factor x original."""
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if self.customer_key and "customer_email" in self.columns:
+            raise ValueError("customerKey is for files without an e-mail: map only one of the two")
+        return self
+
+    def targets(self) -> tuple[str, ...]:
+        """The columns of the record that this contract fills, in their fixed order."""
+        names = [c for c in RECORD_COLUMNS if c != "customer_email" or not self.customer_key]
+        return (*names, ORDER_LINE) if ORDER_LINE in self.columns else tuple(names)
+
+    def mapping(self, target: str) -> ColumnMapping:
+        """The mapping of one target column; by default the file's column of the same name."""
+        named = {str(name): mapping for name, mapping in self.columns.items()}
+        return named.get(target) or ColumnMapping(source=target)
+
+    def origins(self) -> tuple[str, ...]:
+        """Every column of the file that the contract reads, each once, in a stable order."""
+        of_targets = [name for t in self.targets() for name in self.mapping(t).origins()]
+        return tuple(dict.fromkeys([*of_targets, *self.customer_key]))
+
+
+class Quality(Model):
+    """How many rejected rows an object may have before it is refused as a whole."""
+
+    max_rejected_ratio: RatioText = "1"
+    max_rejected_rows: Annotated[int, Field(ge=0)] | None = None
+    on_breach: OnBreach = OnBreach.FAIL_FILE
+
+
+class Privacy(Model):
+    """What becomes of personal data."""
+
+    customer_name: CustomerName = CustomerName.INITIALS
+    email: EmailPseudonym = EmailPseudonym.HMAC_SHA256
+
+
+class Processing(Model):
+    """Everything that decides what rows an object turns into."""
+
+    format: Format = Format()
+    contract: Contract = Contract()
+    quality: Quality = Quality()
+    privacy: Privacy = Privacy()
+
+    def digest(self) -> str:
+        """16 hex characters, the same for the same meaning, whatever was left to defaults."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""The SalesIngest operator: an empty shell until its own step."""

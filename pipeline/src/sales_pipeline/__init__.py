@@ -1,0 +1,1 @@
+"""Turns one sales file into committed star rows, exactly once."""

@@ -1,0 +1,134 @@
+"""Stage 3: personal data leaves the rows. Pure; what comes out may be stored anywhere.
+
+E-mail addresses become keyed pseudonyms: the same address, in any case of letters, gives the same
+64 hex characters, and without the key a list of addresses gives nobody away.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+
+import polars as pl
+
+from sales_api.v1alpha1 import CustomerName, EmailPseudonym, Privacy
+from sales_pipeline.mapping import CUSTOMER_KEY
+
+REDACTED = "[redacted]"
+_MAX_INITIALS = 3
+_EXTENSION = r"(?i)[\s,;]*(?:x|ext|extension|#)[\s.:=]*[0-9]*\s*$"
+_SHAPED = ("product_rating", "discounted_price", "original_price", "discount_percentage",
+           "is_best_seller", "delivery_date", "data_collected_at", "order_date", "quantity",
+           "order_line")  # fmt: skip
+"""Columns of numbers, dates and flags: their values say nothing about a person."""
+
+_NAMING = ("order_id", "product_title", "product_category")
+"""Columns of free text that are shown only where the row surely is not shifted."""
+
+
+class Anonymiser:
+    """Applies one ingest's privacy rules with one key.
+
+    Args:
+        privacy: What to keep, and how.
+        key: The secret key of the pseudonyms.
+    """
+
+    def __init__(self, privacy: Privacy, key: bytes) -> None:
+        self._privacy = privacy
+        self._digest = _pseudonym_of(privacy.email, key)
+
+    def __call__(self, accepted: pl.DataFrame) -> pl.DataFrame:
+        """Accepted rows without clear personal data.
+
+        Returns:
+            The frame with `email_hash`, `customer_name`, `phone_redacted` and `address_redacted`
+            in place of the customer's columns.
+        """
+        identity = CUSTOMER_KEY if CUSTOMER_KEY in accepted.columns else "customer_email"
+        return accepted.select(
+            pl.exclude("customer_email", CUSTOMER_KEY, "customer_name", "customer_phone",
+                       "customer_address"),
+            self._pseudonym(identity).alias("email_hash"),
+            self._name().alias("customer_name"),
+            redacted_phone(pl.col("customer_phone")).alias("phone_redacted"),
+            pl.lit(REDACTED).alias("address_redacted"),
+        )  # fmt: skip
+
+    def _pseudonym(self, identity: str) -> pl.Expr:
+        lowered = pl.col(identity).str.to_lowercase()
+        # A key made of other columns must never meet an address that reads the same.
+        prefix = b"" if identity == "customer_email" else b"customer-key\x1f"
+
+        def digest_all(series: pl.Series) -> pl.Series:
+            distinct = series.unique()
+            digests = [self._digest(prefix + text.encode()) for text in distinct.to_list()]
+            return series.replace_strict(distinct, pl.Series(digests, dtype=pl.String))
+
+        return lowered.map_batches(digest_all, return_dtype=pl.String)
+
+    def _name(self) -> pl.Expr:
+        match self._privacy.customer_name:
+            case CustomerName.KEEP:
+                return pl.col("customer_name")
+            case CustomerName.DROP:
+                return pl.lit(None, dtype=pl.String)
+            case CustomerName.INITIALS:
+                return initials(pl.col("customer_name"))
+
+
+def _pseudonym_of(how: EmailPseudonym, key: bytes) -> Callable[[bytes], str]:
+    if how is EmailPseudonym.SHA256:
+        return lambda text: hashlib.sha256(text).hexdigest()
+    return lambda text: hmac.digest(key, text, "sha256").hex()
+
+
+def initials(name: pl.Expr) -> pl.Expr:
+    """`Ada King Lovelace` as `A.K.L.`; of longer names the first three."""
+    words = name.str.extract_all(r"\S+").list.head(_MAX_INITIALS)
+    first = words.list.eval(pl.element().str.slice(0, 1).str.to_uppercase() + ".")
+    return first.list.join("")
+
+
+def redacted_phone(phone: pl.Expr) -> pl.Expr:
+    """`***-***-` and the last 4 digits of the number proper; stars alone where it has fewer."""
+    digits = phone.str.replace(_EXTENSION, "").str.replace_all("[^0-9]", "")
+    last = digits.str.tail(4)
+    return pl.lit("***-***-") + pl.when(last.str.len_bytes() == 4).then(last).otherwise(  # noqa: PLR2004
+        pl.lit("****")
+    )
+
+
+def masked_rejects(rejected: pl.DataFrame, rejects: pl.DataFrame) -> pl.DataFrame:
+    """Rejected rows fit for quarantine: row number, codes, and what of the row gives nobody away.
+
+    A row may be rejected because its fields are shifted, so that an address stands where a title
+    should. Numbers, dates and flags are shown if they are such; free text only if every one of
+    them is, and nothing is shown of a row that has no trustworthy fields at all.
+
+    Args:
+        rejected: `row_number` and the record's columns of rows that the rules refused.
+        rejects: `row_number`, `field`, `code` of all rejected rows of the batch.
+    """
+    codes = (
+        rejects.sort("row_number", "code")
+        .group_by("row_number", maintain_order=True)
+        .agg(pl.col("code").str.join(" ").alias("codes"), pl.col("code"), pl.col("field"))
+    )
+    joined = codes.join(rejected, on="row_number", how="left", maintain_order="left")
+    unshaped = joined["code"].list.eval(_is_unshaped(pl.element())).list.any()
+    shown = [
+        pl.when(~pl.col("field").list.contains(name)).then(pl.col(name)).alias(name)
+        for name in rejected.columns
+        if name in _SHAPED
+    ] + [
+        pl.when(~pl.col("field").list.contains(name) & ~unshaped).then(pl.col(name)).alias(name)
+        for name in rejected.columns
+        if name in _NAMING
+    ]
+    return joined.select("row_number", "codes", *shown)
+
+
+def _is_unshaped(code: pl.Expr) -> pl.Expr:
+    # Whatever is no number, date, flag or address where one should be may be a shifted field.
+    return code.str.contains(r"\.(?:type|format|missing|length|characters)$|^row\.")
+

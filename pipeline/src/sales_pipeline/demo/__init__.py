@@ -1,0 +1,1 @@
+"""The embedded demo: real servers from wheels, one sweep, one report."""
