@@ -1,4 +1,4 @@
-"""Runs an iterator ahead of its consumer, in a thread: one batch is prepared while another loads."""
+"""Runs an iterator ahead of its consumer, in a thread: one batch is made while another loads."""
 
 import queue
 import threading

@@ -131,4 +131,3 @@ def masked_rejects(rejected: pl.DataFrame, rejects: pl.DataFrame) -> pl.DataFram
 def _is_unshaped(code: pl.Expr) -> pl.Expr:
     # Whatever is no number, date, flag or address where one should be may be a shifted field.
     return code.str.contains(r"\.(?:type|format|missing|length|characters)$|^row\.")
-

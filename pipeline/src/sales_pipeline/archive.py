@@ -67,12 +67,29 @@ def store_reason(
     bucket.put(reason_key(quarantined), io.BytesIO(content), "application/json")
 
 
-def move(bucket: Bucket, ref: ObjectRef, to_key: str) -> None:
-    """Move an object to its final place; fine if it is there already, or went there just now."""
-    if ref.key == to_key:
+def move(bucket: Bucket, stored: ObjectRef, to_key: str, origin: ObjectRef) -> None:
+    """Move an object to its final place; fine if it is there already, or went there just now.
+
+    Args:
+        bucket: Where it lies.
+        stored: The object where it lies now.
+        to_key: Its final place.
+        origin: What it was when it first came.
+    """
+    if stored.key == to_key:
         return
     try:
-        bucket.move(ref, to_key)
+        bucket.move(stored, to_key, origin)
     except ObjectGoneError:
         # Committed, and gone from both places: somebody else's hand. The ledger has its story.
         return
+
+
+def forget_reason(bucket: Bucket, quarantined: str) -> None:
+    """Remove the reason beside an object that has left quarantine."""
+    bucket.delete(reason_key(quarantined))
+
+
+def forget_rejects(bucket: Bucket, source: Source, ref: ObjectRef, sha256: str) -> None:
+    """Remove the rejected rows of an earlier reading of an object that has none any more."""
+    bucket.delete(rejects_key(source, ref.key, sha256))

@@ -6,7 +6,7 @@ listed as, so that an upload under the same key in between is neither read as it
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import boto3
@@ -23,6 +23,14 @@ CHUNK_BYTES = 1024 * 1024
 _MULTIPART_BYTES = 512 * 1024 * 1024
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "412", "PreconditionFailed", "MethodNotAllowed"}
 _DENIED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"}
+
+
+class Readable(Protocol):
+    """What can be stored: anything that gives bytes, a file or a stream made on the way."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+        ...
 
 
 class ObjectGoneError(Exception):
@@ -43,7 +51,8 @@ class Bucket:
         Raises:
             ConfigurationError: The endpoint is not a URL.
         """
-        options: dict[str, Any] = {"verify": str(settings.s3_ca_file)} if settings.s3_ca_file else {}
+        verify = {"verify": str(settings.s3_ca_file)} if settings.s3_ca_file else {}
+        options: dict[str, Any] = verify
         try:
             client = boto3.client(
                 "s3",
@@ -128,21 +137,26 @@ class Bucket:
             )
             yield from answer["Body"].iter_chunks(CHUNK_BYTES)
 
-    def put(self, key: str, content: IO[bytes], content_type: str) -> None:
+    def put(self, key: str, content: Readable, content_type: str) -> None:
         """Store a document of ours."""
         with self._translated_errors(key):
             self._client.upload_fileobj(
                 content, self.name, key, ExtraArgs={"ContentType": content_type}
             )
 
-    def move(self, ref: ObjectRef, to_key: str) -> None:
+    def move(self, ref: ObjectRef, to_key: str, origin: ObjectRef) -> None:
         """Move an object as it was listed; doing it again, or from the middle, ends the same.
+
+        Args:
+            ref: The object where it lies.
+            to_key: Its new place.
+            origin: What it was when it first came, written into its metadata.
 
         Raises:
             ObjectGoneError: It is neither at its old place nor at its new one.
         """
         try:
-            self._copy(ref, to_key)
+            self._copy(ref, to_key, origin)
         except ObjectGoneError:
             if self.head(to_key) is None:
                 raise
@@ -154,14 +168,14 @@ class Bucket:
         with self._translated_errors(key):
             self._client.delete_object(Bucket=self.name, Key=key)
 
-    def _copy(self, ref: ObjectRef, to_key: str) -> None:
+    def _copy(self, ref: ObjectRef, to_key: str, origin: ObjectRef) -> None:
         source = {"Bucket": self.name, "Key": ref.key, **_version(ref)}
         extra = {
             "MetadataDirective": "REPLACE",
             "Metadata": {
                 # Enough to build the ledger anew from the archive alone. ASCII, as headers are.
-                "original-key": quote(ref.key),
-                "original-modified-at": ref.modified_at.isoformat(),
+                "original-key": quote(origin.key),
+                "original-modified-at": origin.modified_at.isoformat(),
             },
             "CopySourceIfMatch": ref.etag,
         }
@@ -214,7 +228,7 @@ class Bucket:
         return ConfigurationError(
             what,
             where=f"bucket {self.name} at {self._client.meta.endpoint_url}",
-            mend="Check source.bucket, SALES_S3_ENDPOINT, the secret `object-store` and its policy.",
+            mend="Check source.bucket, SALES_S3_ENDPOINT, and the secret `object-store`.",
             code=code,
         )
 
@@ -242,4 +256,3 @@ def _version(ref: ObjectRef) -> dict[str, str]:
 def _real_version(version_id: str | None) -> str | None:
     # "null" is what a bucket without versions, or from before it had them, calls the only one.
     return None if version_id in {None, "", "null"} else version_id
-

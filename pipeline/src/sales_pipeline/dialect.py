@@ -146,7 +146,7 @@ def _check_columns(columns: tuple[str, ...], contract: Contract, where: str) -> 
 def _missing(missing: list[str], width: int, fmt: Format, where: str) -> PermanentError:
     delimiter = f"delimiter {fmt.delimiter!r}" if fmt.delimiter else "any usual delimiter"
     return _error(
-        f"the header ({width} columns under {delimiter}) lacks: {', '.join(missing[:10])}",
+        f"the header ({width} columns under {delimiter}) lacks: {', '.join(missing[:20])}",
         where,
         "Map the file's columns in contract.columns, or set format.delimiter, format.encoding,"
         " format.skipLines or format.header to what the file has.",

@@ -54,9 +54,10 @@ class Result:
 
     key: str
     fate: Fate
-    rows: Rows = Rows()
+    rows: Rows = field(default_factory=Rows)
     codes: Counter[str] = field(default_factory=Counter)
     archived_key: str | None = None
+    sha256: str | None = None
     error: PipelineError | None = None
     """Why it is refused or failed, or a warning about an object that was loaded."""
     seconds: float = 0.0
@@ -105,7 +106,7 @@ class _Reading:
 
 def _spool() -> IO[bytes]:
     # In memory while small, then in a file without a name: it is gone with the process.
-    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
 
 
 class ObjectRun:
@@ -140,8 +141,17 @@ class ObjectRun:
         """
         result = self._load_once()
         if result.archived_key:
-            archive.move(self._doors.bucket, self._work.stored, result.archived_key)
+            self._archive(result, result.archived_key)
         return result
+
+    def _archive(self, result: Result, to_key: str) -> None:
+        bucket, stored, ref = self._doors.bucket, self._work.stored, self._work.ref
+        archive.move(bucket, stored, to_key, ref)
+        if self._work.again and result.fate is Fate.LOADED:
+            if stored.key != to_key:
+                archive.forget_reason(bucket, stored.key)
+            if result.rows.rejected == 0 and result.sha256:
+                archive.forget_rejects(bucket, self._request.source, ref, result.sha256)
 
     def _load_once(self) -> Result:
         """Load the object or refuse it, unless that is done already; one transaction."""
@@ -197,7 +207,13 @@ class ObjectRun:
             rejected=reading.rejected,
         )
         return Result(
-            self._work.ref.key, Fate.LOADED, rows, reading.codes, archived_key=key, error=warning
+            self._work.ref.key,
+            Fate.LOADED,
+            rows,
+            reading.codes,
+            archived_key=key,
+            sha256=sha256,
+            error=warning,
         )
 
     def _batches(self, object_id: int, reading: _Reading) -> Iterator[StagedBatch]:
@@ -211,9 +227,7 @@ class ObjectRun:
         for number, batch in enumerate(reader.batches()):
             yield self._prepare(batch, number, object_id, reading)
 
-    def _prepare(
-        self, batch: Batch, number: int, object_id: int, reading: _Reading
-    ) -> StagedBatch:
+    def _prepare(self, batch: Batch, number: int, object_id: int, reading: _Reading) -> StagedBatch:
         contract = self._request.contract
         records = to_record(batch.frame, contract, reading.fmt.null_values)
         verdict = validate(records, contract)

@@ -1,0 +1,53 @@
+"""Reads archived or quarantined objects again, under the contract as it is now.
+
+The ledger knows each object's identity and where its untouched bytes lie, so a second reading has
+the precedence of the first, replaces it, and repeated changes nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sales_api.request import ObjectRef
+from sales_pipeline.bucket import Bucket
+from sales_pipeline.history import Selection, find
+from sales_pipeline.run import Work
+from sales_pipeline.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a reprocess would do."""
+
+    works: list[Work]
+    missing: list[str]
+    """Archived keys whose object is there no more."""
+
+
+def plan(warehouse: Warehouse, bucket: Bucket, selections: Sequence[Selection]) -> Plan:
+    """Find the objects of some selections, oldest first, each once."""
+    rows = {row["object_id"]: row for s in selections for row in find(warehouse, s)}
+    works: list[Work] = []
+    missing: list[str] = []
+    for row in sorted(rows.values(), key=lambda r: (r["modified_at"], r["object_id"])):
+        stored = bucket.head(row["archived_key"])
+        if stored is None:
+            missing.append(row["archived_key"])
+        else:
+            works.append(Work(_ref(row), stored, again=True))
+    return Plan(works, missing)
+
+
+def _ref(row: dict[str, Any]) -> ObjectRef:
+    return ObjectRef(
+        key=row["key"],
+        version_id=row["version_id"],
+        etag=row["etag"],
+        size=row["size_bytes"],
+        modified_at=row["modified_at"],
+    )
+
+
+def described(works: Sequence[Work]) -> Iterator[str]:
+    """One line for each object."""
+    return (f"{work.ref.key} (from {work.stored.key})" for work in works)
