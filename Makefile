@@ -1,0 +1,60 @@
+# Everything a developer or a CI does, by name. Needed beforehand: git, make, python3 >= 3.11 with pip.
+
+PYTHON ?= python3
+UV_VERSION ?= 0.13.9
+COVERAGE_MIN ?= 90
+# More words for the command of a target: make demo ARGS=..., make test-fast ARGS="-k archive".
+ARGS ?=
+
+# pip refuses to install into a system's own Python, and venv may be missing; a folder of ours
+# needs neither, touches nothing else and works for root and for everybody.
+OWN_UV := .cache/uv/bin/uv
+UV ?= $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(OWN_UV))
+WHOLE := --locked --all-packages --all-extras
+RUN := $(UV) run $(WHOLE)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-fast lint format bench clean
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(filter $(OWN_UV),$(UV)) ## Install everything the lock file names into .venv
+	$(UV) sync $(WHOLE)
+
+demo: setup ## Start real servers, load sales files, show what came of it
+	$(RUN) sales-pipeline demo $(ARGS)
+
+test: setup lint ## Lint, then every test, with coverage
+	$(RUN) pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+
+test-fast: setup ## The tests that need no server and little time
+	$(RUN) pytest -m "not integration and not slow" $(ARGS)
+
+lint: setup ## Style, format, types and import layers
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+format: setup ## Rewrite the code in the one style
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+bench: setup ## Measure against the peers (installs them for the purpose)
+	$(RUN) --group bench python -m bench $(ARGS)
+
+clean: ## Remove what was installed, built and measured here
+	rm -rf .venv .cache .*_cache .hypothesis .coverage .coverage.* htmlcov dist
+	find api operator pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(OWN_UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11: try 'make setup PYTHON=python3.12'" >&2; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || \
+	  { echo "$(PYTHON) has no pip: install it, or uv itself (https://docs.astral.sh/uv/)" >&2; exit 1; }
+	@mkdir -p .cache && echo '*' > .cache/.gitignore
+	PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 $(PYTHON) -m pip install --quiet --upgrade \
+	  --disable-pip-version-check --target .cache/uv uv==$(UV_VERSION)
