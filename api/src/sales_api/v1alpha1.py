@@ -5,6 +5,9 @@ Unions and recursion are avoided: these models become a structural CRD schema.
 """
 
 import hashlib
+import json
+import re
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -20,6 +23,11 @@ ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 DecimalText = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$")]
 FactorText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$")]
 RatioText = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+Separator = Annotated[
+    str, StringConstraints(min_length=1, max_length=1, pattern=r"^[\t\x20-\x7e]$")
+]
+"""One printable ASCII character or the tab: a separator is looked for in bytes."""
+
 Globs = Annotated[list[Text], Field(max_length=32)]
 Names = Annotated[list[ColumnName], Field(max_length=256)]
 NullWords = Annotated[list[Text], Field(max_length=32)]
@@ -79,10 +87,10 @@ class Source(Model):
 class Format(Model):
     """How the bytes of an object become rows of text. What is left out is sniffed."""
 
-    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
-    quote: Annotated[str, StringConstraints(min_length=1, max_length=1)] = '"'
+    delimiter: Separator | None = None
+    quote: Separator = '"'
     encoding: Text | None = None
-    """Named: the file is in it, or fails. Left out: a BOM decides, then UTF-8."""
+    """What a file without a BOM is in, or fails; left out: UTF-8. A BOM always decides."""
     fallback_encoding: Text | None = None
     """Tried where no encoding is named and the file is not UTF-8; left out: such a file fails."""
     header: bool = True
@@ -101,6 +109,12 @@ class Format(Model):
             raise ValueError("headerNames goes with header: false, and the other way round")
         return self
 
+    @model_validator(mode="after")
+    def _separators_differ(self) -> Self:
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote must differ")
+        return self
+
 
 class Number(Model):
     """How a number is written where it is not plain `1234.56`."""
@@ -108,7 +122,13 @@ class Number(Model):
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
     strip: Annotated[list[Text], Field(max_length=8)] = []
-    """Words to remove, such as `USD`; currency signs and `%` always are."""
+    """Words to remove at either end, such as `USD`; currency signs and `%` always are."""
+
+    @model_validator(mode="after")
+    def _separators_differ(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must differ")
+        return self
 
 
 class Rescale(Model):
@@ -125,6 +145,15 @@ class Rescale(Model):
         if Decimal(self.from_min) >= Decimal(self.from_max):
             raise ValueError("fromMin must be less than fromMax")
         return self
+
+
+def _is_date_format(fmt: str) -> bool:
+    """Whether a date written so is read as the same date."""
+    example = datetime(2001, 2, 3, tzinfo=UTC)
+    try:
+        return datetime.strptime(example.strftime(fmt), fmt).date() == date(2001, 2, 3)  # noqa: DTZ007
+    except (ValueError, re.error):
+        return False
 
 
 class ColumnMapping(Model):
@@ -158,6 +187,12 @@ class ColumnMapping(Model):
         origins = [self.source is not None, self.constant is not None]
         if sum([*origins, bool(self.concat), bool(self.hash_of)]) != 1:
             raise ValueError("exactly one of from, constant, concat and hashOf is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _formats_are_of_dates(self) -> Self:
+        if not all(map(_is_date_format, self.date_formats)):
+            raise ValueError("each of dateFormats must be a strptime format of a whole date")
         return self
 
     def origins(self) -> tuple[str, ...]:
@@ -195,6 +230,12 @@ class Contract(Model):
     def _one_identity(self) -> Self:
         if self.customer_key and "customer_email" in self.columns:
             raise ValueError("customerKey is for files without an e-mail: map only one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _reads_the_file(self) -> Self:
+        if not self.origins():
+            raise ValueError("at least one column must come from the file")
         return self
 
     def targets(self) -> tuple[str, ...]:
@@ -237,5 +278,11 @@ class Processing(Model):
     privacy: Privacy = Privacy()
 
     def digest(self) -> str:
-        """16 hex characters, the same for the same meaning, whatever was left to defaults."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """16 hex characters, whatever was left to defaults and in whatever order it was named.
+
+        Of these fields alone: a request is a Processing too, and its run, attempt and objects
+        must not make another contract of it.
+        """
+        fields = self.model_dump(mode="json", include=set(Processing.model_fields))
+        text = json.dumps(fields, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,14 +12,22 @@ import polars as pl
 
 from sales_api.v1alpha1 import CustomerName, EmailPseudonym, Privacy
 from sales_pipeline.mapping import CUSTOMER_KEY
+from sales_pipeline.rules import DATES
 
 REDACTED = "[redacted]"
 _MAX_INITIALS = 3
-_EXTENSION = r"(?i)[\s,;]*(?:x|ext|extension|#)[\s.:=]*[0-9]*\s*$"
+_MAX_SEEN = 200_000
+"""Pseudonyms kept at hand: some 60 MB at most."""
+
+_EXTENSION = r"(?i)(?:x|ext|extension|#)[\s.:=]*[0-9]*[\s)\]]*$"
 _SHAPED = ("product_rating", "discounted_price", "original_price", "discount_percentage",
            "is_best_seller", "delivery_date", "data_collected_at", "order_date", "quantity",
            "order_line")  # fmt: skip
 """Columns of numbers, dates and flags: their values say nothing about a person."""
+
+_NUMBERS = frozenset(_SHAPED) - {"is_best_seller", *DATES}
+_SHORTEST_PHONE = 7
+"""Digits: with so many, a number in a column of numbers may still be a customer's."""
 
 _NAMING = ("order_id", "product_title", "product_category")
 """Columns of free text that are shown only where the row surely is not shifted."""
@@ -35,6 +43,7 @@ class Anonymiser:
 
     def __init__(self, privacy: Privacy, key: bytes) -> None:
         self._privacy = privacy
+        self._seen: dict[str, str] = {}
         self._digest = _pseudonym_of(privacy.email, key)
 
     def __call__(self, accepted: pl.DataFrame) -> pl.DataFrame:
@@ -61,10 +70,19 @@ class Anonymiser:
 
         def digest_all(series: pl.Series) -> pl.Series:
             distinct = series.unique()
-            digests = [self._digest(prefix + text.encode()) for text in distinct.to_list()]
+            digests = [self._remembered(prefix, text) for text in distinct.to_list()]
             return series.replace_strict(distinct, pl.Series(digests, dtype=pl.String))
 
         return lowered.map_batches(digest_all, return_dtype=pl.String)
+
+    def _remembered(self, prefix: bytes, text: str) -> str:
+        # A customer comes back within a file, and a digest is dear.
+        known = self._seen.get(text)
+        if known is None:
+            if len(self._seen) >= _MAX_SEEN:
+                self._seen.clear()
+            known = self._seen[text] = self._digest(prefix + text.encode())
+        return known
 
     def _name(self) -> pl.Expr:
         match self._privacy.customer_name:
@@ -102,8 +120,8 @@ def masked_rejects(rejected: pl.DataFrame, rejects: pl.DataFrame) -> pl.DataFram
     """Rejected rows fit for quarantine: row number, codes, and what of the row gives nobody away.
 
     A row may be rejected because its fields are shifted, so that an address stands where a title
-    should. Numbers, dates and flags are shown if they are such; free text only if every one of
-    them is, and nothing is shown of a row that has no trustworthy fields at all.
+    should. Numbers, dates and flags are shown if they are such; free text and long numbers only
+    if every one of them is, and nothing of a row that has no trustworthy fields at all.
 
     Args:
         rejected: `row_number` and the record's columns of rows that the rules refused.
@@ -117,15 +135,20 @@ def masked_rejects(rejected: pl.DataFrame, rejects: pl.DataFrame) -> pl.DataFram
     joined = codes.join(rejected, on="row_number", how="left", maintain_order="left")
     unshaped = joined["code"].list.eval(_is_unshaped(pl.element())).list.any()
     shown = [
-        pl.when(~pl.col("field").list.contains(name)).then(pl.col(name)).alias(name)
-        for name in rejected.columns
-        if name in _SHAPED
-    ] + [
-        pl.when(~pl.col("field").list.contains(name) & ~unshaped).then(pl.col(name)).alias(name)
-        for name in rejected.columns
-        if name in _NAMING
+        pl.when(_is_harmless(name, unshaped)).then(pl.col(name)).alias(name)
+        for name in (*_SHAPED, *_NAMING)
+        if name in rejected.columns
     ]
     return joined.select("row_number", "codes", *shown)
+
+
+def _is_harmless(name: str, unshaped: pl.Series) -> pl.Expr:
+    right = ~pl.col("field").list.contains(name)
+    if name in _NAMING:
+        return right & ~unshaped
+    if name in _NUMBERS:
+        return right & ~(unshaped & (pl.col(name).str.count_matches("[0-9]") >= _SHORTEST_PHONE))
+    return right
 
 
 def _is_unshaped(code: pl.Expr) -> pl.Expr:

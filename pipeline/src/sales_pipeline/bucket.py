@@ -97,10 +97,14 @@ class Bucket:
         Raises:
             ObjectGoneError: There is no such object, or it has other content by now.
         """
-        with self._translated_errors(ref.key):
-            head = self._client.head_object(
-                Bucket=self.name, Key=ref.key, IfMatch=ref.etag, **_version(ref)
-            )
+        try:
+            with self._translated_errors(ref.key):
+                head = self._client.head_object(
+                    Bucket=self.name, Key=ref.key, IfMatch=ref.etag, **_version(ref)
+                )
+        except ObjectGoneError:
+            self._require()
+            raise
         return ObjectRef(
             key=ref.key,
             version_id=ref.version_id or _real_version(head.get("VersionId")),
@@ -108,6 +112,14 @@ class Bucket:
             size=head["ContentLength"],
             modified_at=ref.modified_at,
         )
+
+    def _require(self) -> None:
+        """Tell a bucket that is missing from an object that is: a HEAD answers both with 404."""
+        try:
+            with self._translated_errors(self.name):
+                self._client.head_bucket(Bucket=self.name)
+        except ObjectGoneError:
+            raise self._refused("the bucket does not exist", "bucket.missing") from None
 
     def head(self, key: str) -> ObjectRef | None:
         """What lies under a key, or None."""
@@ -165,6 +177,9 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         """Remove a document of ours, if it is there."""
+        if self.head(key) is None:
+            # Deleting what is not there would leave a marker in a bucket with versions.
+            return
         with self._translated_errors(key):
             self._client.delete_object(Bucket=self.name, Key=key)
 

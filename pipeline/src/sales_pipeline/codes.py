@@ -26,6 +26,8 @@ class RowCode(StrEnum):
     CUSTOMER_EMAIL_MISSING = "customer_email.missing"
     CUSTOMER_EMAIL_FORMAT = "customer_email.format"
     CUSTOMER_KEY_MISSING = "customer_key.missing"
+    CUSTOMER_KEY_LENGTH = "customer_key.length"
+    CUSTOMER_KEY_CHARACTERS = "customer_key.characters"
     CUSTOMER_PHONE_MISSING = "customer_phone.missing"
     CUSTOMER_PHONE_LENGTH = "customer_phone.length"
     CUSTOMER_PHONE_CHARACTERS = "customer_phone.characters"

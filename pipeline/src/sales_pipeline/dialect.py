@@ -1,25 +1,30 @@
 """Finds out how a file is written, from its first bytes and the columns its contract needs.
 
 A guess that could be wrong is an error: the delimiter is the one under which the header holds the
-columns that are asked for, and a header is quoted in a message only once it is known to be one
-(where a file has none, its first line is data).
+columns that are asked for. A header is quoted in a message only once it is known to be one (where
+a file has none, its first line is data), and of it only what looks like a name (where a quote is
+not closed, data follows the name).
 """
 
 import codecs
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass
 
 from sales_api.v1alpha1 import Contract, Format, UnknownColumns
 from sales_pipeline.codes import FileCode
 from sales_pipeline.errors import ConfigurationError, PermanentError
-from sales_pipeline.records import Grammar
+from sales_pipeline.records import Grammar, InvalidUtf8Error
 
 SAMPLE_BYTES = 256 * 1024
 """The header must lie within this."""
 
 DELIMITERS = (",", ";", "\t", "|")
 GZIP_MAGIC = b"\x1f\x8b"
+
+_NAME = re.compile(r"[^\W\d][\w .()/%#-]{0,39}")
+"""What of an unknown column may be shown: not an address, a number or half a file."""
 
 _BOMS = (
     # The longer ones first: a UTF-32 BOM begins with a UTF-16 one.
@@ -53,8 +58,10 @@ def encoding_of(head: bytes, fmt: Format) -> str:
             return name
     name = fmt.encoding or "utf-8"
     try:
+        # Python also calls things encodings that are not of text; it tells on use.
+        " ".encode(name)
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         raise ConfigurationError(
             "the encoding is not known",
             where="format.encoding",
@@ -68,18 +75,39 @@ def sniff(sample: bytes, fmt: Format, contract: Contract, *, where: str) -> Dial
 
     Raises:
         PermanentError: The file is empty, or its header does not hold what the contract needs.
+        InvalidUtf8Error: The sample is not UTF-8.
     """
-    text = sample.decode("utf-8", "ignore")
+    text = _text(sample)
     if not text.strip():
-        raise _error("the file is empty", where, "Send it again with content.", FileCode.EMPTY)
+        raise empty(where)
     eol = "\n" if "\n" in text or "\r" not in text else "\r"
     lines = [line + eol for line in text.split(eol)]
     preamble, rest = lines[: fmt.skip_lines], lines[fmt.skip_lines :]
+    if not any(line.strip() for line in rest):
+        raise _error(
+            f"nothing follows the first {fmt.skip_lines} lines",
+            where,
+            "Send it again with content, or correct format.skipLines.",
+            FileCode.EMPTY,
+        )
     columns, delimiter, used = _header(rest, fmt, contract, where)
     _check_columns(columns, contract, where)
     skipped = sum(len(line.encode()) for line in [*preamble, *rest[:used]])
     grammar = Grammar(delimiter, fmt.quote, eol, len(columns))
     return Dialect(grammar, columns, skipped)
+
+
+def empty(where: str) -> PermanentError:
+    """The file has no content, or no records."""
+    return _error("the file has no records", where, "Send it again with content.", FileCode.EMPTY)
+
+
+def _text(sample: bytes) -> str:
+    try:
+        # Incremental: the sample may end within a character.
+        return codecs.getincrementaldecoder("utf-8")("strict").decode(sample)
+    except UnicodeDecodeError:
+        raise InvalidUtf8Error from None
 
 
 def _header(
@@ -89,7 +117,7 @@ def _header(
     if not fmt.header:
         names = tuple(fmt.header_names)
         return names, fmt.delimiter or _delimiter_of_width(lines, fmt, len(names), where), 0
-    candidates = [fmt.delimiter] if fmt.delimiter else list(DELIMITERS)
+    candidates = [fmt.delimiter] if fmt.delimiter else _candidates(fmt)
     found = {d: _first_record(lines, d, fmt.quote) for d in candidates}
     best = max(candidates, key=lambda d: len(set(contract.origins()) & set(found[d][0])))
     columns, used = found[best]
@@ -98,8 +126,12 @@ def _header(
     return columns, best, used
 
 
+def _candidates(fmt: Format) -> list[str]:
+    return [delimiter for delimiter in DELIMITERS if delimiter != fmt.quote]
+
+
 def _first_record(lines: list[str], delimiter: str, quote: str) -> tuple[tuple[str, ...], int]:
-    reader = csv.reader(iter(lines), delimiter=delimiter, quotechar=quote)
+    reader = csv.reader(iter(lines), delimiter=delimiter, quotechar=quote, strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -110,11 +142,12 @@ def _first_record(lines: list[str], delimiter: str, quote: str) -> tuple[tuple[s
 
 
 def _delimiter_of_width(lines: list[str], fmt: Format, width: int, where: str) -> str:
-    for delimiter in DELIMITERS:
-        if len(_first_record(lines, delimiter, fmt.quote)[0]) == width:
-            return delimiter
+    fitting = [d for d in _candidates(fmt) if len(_first_record(lines, d, fmt.quote)[0]) == width]
+    if len(fitting) == 1:
+        return fitting[0]
     raise _error(
-        f"no delimiter of comma, semicolon, tab and bar gives the {width} columns of headerNames",
+        f"{'more than one' if fitting else 'no'} delimiter of comma, semicolon, tab and bar gives"
+        f" the {width} columns of headerNames",
         where,
         "Name format.delimiter, or correct format.headerNames.",
         FileCode.DIALECT,
@@ -133,7 +166,7 @@ def _check_columns(columns: tuple[str, ...], contract: Contract, where: str) -> 
         )
     if missing := [name for name in needed if name not in columns]:
         raise _missing(missing, len(columns), Format(), where)
-    unknown = [name for name in columns if name not in needed]
+    unknown = [_shown(i, name) for i, name in enumerate(columns, 1) if name not in needed]
     if unknown and contract.unknown_columns is UnknownColumns.REFUSE:
         raise _error(
             f"the contract does not know these columns: {', '.join(unknown[:10])}",
@@ -141,6 +174,10 @@ def _check_columns(columns: tuple[str, ...], contract: Contract, where: str) -> 
             "Map them, or set contract.unknownColumns to Ignore.",
             FileCode.COLUMNS_UNKNOWN,
         )
+
+
+def _shown(place: int, name: str) -> str:
+    return name if _NAME.fullmatch(name) else f"(column {place})"
 
 
 def _missing(missing: list[str], width: int, fmt: Format, where: str) -> PermanentError:

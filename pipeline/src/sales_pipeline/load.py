@@ -7,8 +7,44 @@ import polars as pl
 
 from sales_api.report import Rows
 from sales_pipeline import ledger
+from sales_pipeline.anonymise import REDACTED
 from sales_pipeline.star import StarRows
 from sales_pipeline.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The orders of some rows: their range, and whether each occurs once.
+
+    Where a file brings orders in a range of their own, as a day's new orders are, nothing needs to
+    be compared with what is known. The order of texts is that of their bytes, here as in the
+    database.
+    """
+
+    first: str
+    last: str
+    distinct: bool
+
+    @classmethod
+    def of(cls, sales: pl.DataFrame) -> "Orders | None":
+        """Those of a batch; None where it has none."""
+        if sales.is_empty():
+            return None
+        first, last = sales.select(
+            first=pl.col("order_id").min(), last=pl.col("order_id").max()
+        ).row(0)
+        distinct = not sales.select(
+            pl.struct("order_id", "order_line").is_duplicated().any()
+        ).item()
+        return cls(first, last, distinct)
+
+    def then(self, later: "Orders") -> "Orders":
+        """These and those of the next batch together."""
+        return Orders(
+            min(self.first, later.first),
+            max(self.last, later.last),
+            self.distinct and later.distinct and self.last < later.first,
+        )
 
 
 @dataclass(frozen=True)
@@ -19,6 +55,7 @@ class StagedBatch:
     products: bytes
     sales: bytes
     dates: set[date]
+    orders: Orders | None
     accepted: int
 
     @classmethod
@@ -29,6 +66,7 @@ class StagedBatch:
             products=_csv(rows.products),
             sales=_csv(rows.sales),
             dates=rows.dates,
+            orders=Orders.of(rows.sales),
             accepted=rows.sales.height,
         )
 
@@ -46,6 +84,7 @@ class Load:
     object_id: int
     accepted: int = 0
     _dates: set[date] = field(default_factory=set)
+    _orders: Orders | None = None
 
     @classmethod
     def begin(cls, warehouse: Warehouse, schema: str, object_id: int) -> "Load":
@@ -59,6 +98,8 @@ class Load:
         self.warehouse.copy("stg_product", batch.products)
         self.warehouse.copy("stg_sales", batch.sales)
         self._dates |= batch.dates
+        if batch.orders:
+            self._orders = self._orders.then(batch.orders) if self._orders else batch.orders
         self.accepted += batch.accepted
 
     def merge(
@@ -71,7 +112,7 @@ class Load:
         """
         self.warehouse.lock(f"merge:{self.schema}")
         ledger.write(self.warehouse, record, earlier)
-        loaded = self._merge_rows(record, key_version) if self.accepted else 0
+        loaded = self._merge_rows(self._orders, record, key_version) if self._orders else 0
         if earlier:
             self.warehouse.run("drop_superseded_sales", {"earlier": earlier})
         rows = Rows(
@@ -83,17 +124,25 @@ class Load:
         ledger.write_counts(self.warehouse, self.object_id, rows)
         return rows
 
-    def _merge_rows(self, record: ledger.Record, key_version: int) -> int:
+    def _merge_rows(self, orders: Orders, record: ledger.Record, key_version: int) -> int:
         params = {
             "object_id": self.object_id,
             "modified_at": record.ref.modified_at,
             "key": record.ref.key,
             "key_version": key_version,
+            "address": REDACTED,
         }
         self.warehouse.run("analyze_stage")
         self.warehouse.run("merge_dates", {"dates": sorted(self._dates)})
         self.warehouse.run("merge_customers", params)
         self.warehouse.run("merge_products", params)
-        new = self.warehouse.run("insert_sales", params)
-        won = 0 if new == self.accepted else self.warehouse.value("contest_sales", params)
-        return new + won
+        self.warehouse.run("resolve_keys")
+        if orders.distinct and not self._overlaps(orders):
+            return self.warehouse.run("insert_sales", params)
+        self.warehouse.run("contest_sales", params)
+        won = self.warehouse.run("update_won_sales", params)
+        return won + self.warehouse.run("insert_new_sales", params)
+
+    def _overlaps(self, orders: Orders) -> bool:
+        known = {"first": orders.first, "last": orders.last}
+        return bool(self.warehouse.value("overlapping_sales", known))

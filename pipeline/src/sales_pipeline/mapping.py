@@ -10,18 +10,20 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from itertools import dropwhile
 
 import polars as pl
 
 from sales_api.v1alpha1 import ColumnMapping, Contract, Number, Rescale
 from sales_pipeline.read import ROW_NUMBER
 
-UNREADABLE = "?"
+UNREADABLE = "\ufffd"
 """Stands for a value that the contract's format does not fit; no rule of the record takes it."""
 
 CUSTOMER_KEY = "customer_key"
 _UNIT_SEPARATOR = "\x1f"
+_PRECISION = Context(prec=100)
 _KEY_LENGTH = 10
 
 
@@ -47,25 +49,35 @@ def to_record(frame: pl.DataFrame, contract: Contract, null_values: list[str]) -
 
 def _text(name: str, null_values: list[str]) -> pl.Expr:
     text = pl.col(name).str.strip_chars()
-    return pl.when(text.is_in(["", *null_values])).then(None).otherwise(text)
+    words = ["", *(word.strip() for word in null_values)]
+    return pl.when(text.is_in(words)).then(None).otherwise(text)
 
 
 def _column(mapping: ColumnMapping, null_values: list[str]) -> pl.Expr:
     value = _origin(mapping, [*null_values, *mapping.null_values])
-    if mapping.default is not None:
-        value = value.fill_null(mapping.default)
+    if default := (mapping.default or "").strip():
+        value = value.fill_null(default)
     for convert in _conversions(mapping):
         value = _each(value, convert)
+    return _fitted(value, mapping)
+
+
+def _fitted(value: pl.Expr, mapping: ColumnMapping) -> pl.Expr:
+    fitted = value
     if mapping.zero_pad:
-        value = value.str.pad_start(mapping.zero_pad, "0")
+        fitted = fitted.str.pad_start(mapping.zero_pad, "0")
     if mapping.truncate:
-        value = value.str.slice(0, mapping.truncate).str.strip_chars()
-    return value
+        fitted = fitted.str.slice(0, mapping.truncate).str.strip_chars()
+    if fitted is value:
+        return value
+    # Zeros before it, or a cut, must not make a value of what is none.
+    return pl.when(value == UNREADABLE).then(value).otherwise(fitted)
 
 
 def _origin(mapping: ColumnMapping, null_values: list[str]) -> pl.Expr:
     if mapping.constant is not None:
-        return pl.lit(mapping.constant)
+        # Not a literal: conversions want a whole column.
+        return pl.repeat(mapping.constant.strip() or None, pl.len(), dtype=pl.String)
     if mapping.concat:
         parts = [_text(name, null_values) for name in mapping.concat]
         joined = pl.concat_str(parts, separator=mapping.separator, ignore_nulls=True)
@@ -78,8 +90,13 @@ def _origin(mapping: ColumnMapping, null_values: list[str]) -> pl.Expr:
 def _joined(names: list[str], null_values: list[str]) -> pl.Expr:
     """The values as one text, different for different values; null where all are missing."""
     parts = [_text(name, null_values) for name in names]
-    joined = pl.concat_str([p.fill_null("") for p in parts], separator=_UNIT_SEPARATOR)
+    joined = pl.concat_str([_escaped(p).fill_null("") for p in parts], separator=_UNIT_SEPARATOR)
     return pl.when(pl.all_horizontal(p.is_null() for p in parts)).then(None).otherwise(joined)
+
+
+def _escaped(part: pl.Expr) -> pl.Expr:
+    kept = part.str.replace_all("\\", r"\\", literal=True)
+    return kept.str.replace_all(_UNIT_SEPARATOR, r"\x", literal=True)
 
 
 def _customer_key(names: list[str], null_values: list[str]) -> pl.Expr:
@@ -117,31 +134,46 @@ def short_key(text: str) -> str:
 
 def plain_number(text: str, number: Number) -> str:
     """`(1.234,50 EUR)` as `-1234.50`; UNREADABLE where it is not a number so written."""
-    bare = text
-    for word in number.strip:
-        bare = bare.replace(word, "")
-    bare = "".join(c for c in bare if c != "%" and unicodedata.category(c) not in {"Sc", "Zs"})
-    if number.thousands == " ":
-        bare = bare.replace("\u2009", "")
-    negative = bare.startswith(("-", "(")) or bare.endswith("-")
-    if bare.startswith("(") != bare.endswith(")"):
-        return UNREADABLE
-    digits = bare.strip("()").removeprefix("+").removeprefix("-").removesuffix("-")
-    plain = _digits(digits, number)
-    return f"-{plain}" if negative and plain != UNREADABLE else plain
+    bare, sign = _bare(text, number.strip), ""
+    if bare.startswith("(") and bare.endswith(")"):
+        bare, sign = bare[1:-1], "-"
+    elif bare.startswith(("+", "-")):
+        bare, sign = bare[1:], bare[0].strip("+")
+    elif bare.endswith("-"):
+        bare, sign = bare[:-1], "-"
+    plain = _digits(_bare(bare, number.strip), number)
+    return UNREADABLE if plain is None else sign + plain
 
 
-def _digits(text: str, number: Number) -> str:
-    # Blanks are gone already. A thousands separator counts only where it parts thousands:
-    # "1,23" under thousands="," is not 123.
+def _bare(text: str, words: list[str]) -> str:
+    """The text without blanks, currency signs, percent signs and `words` at its ends.
+
+    Only there: what stands between digits is part of the number, or makes it none.
+    """
+    bare, before = text, ""
+    while bare != before:
+        before = bare
+        for word in words:
+            bare = bare.removeprefix(word).removesuffix(word)
+        bare = "".join(dropwhile(_is_no_figure, bare))
+        bare = "".join(dropwhile(_is_no_figure, reversed(bare)))[::-1]
+    return bare
+
+
+def _is_no_figure(character: str) -> bool:
+    return character == "%" or unicodedata.category(character) in {"Sc", "Zs"}
+
+
+def _digits(text: str, number: Number) -> str | None:
+    # A thousands separator counts only where it parts thousands: "1,23" under "," is not 123.
     whole, point, fraction = text.partition(number.decimal)
-    if (separator := number.thousands.strip()) and separator in whole:
-        if not re.fullmatch(rf"[0-9]{{1,3}}({re.escape(separator)}[0-9]{{3}})+", whole):
-            return UNREADABLE
-        whole = whole.replace(separator, "")
+    blank = number.thousands == " "
+    separator = "[ \xa0\u2009\u202f]" if blank else re.escape(number.thousands)
+    if number.thousands and re.fullmatch(rf"[0-9]{{1,3}}({separator}[0-9]{{3}})+", whole):
+        whole = re.sub(separator, "", whole)
     if not re.fullmatch("[0-9]+", whole) or (point and not re.fullmatch("[0-9]+", fraction)):
-        return UNREADABLE
-    return f"{whole}.{fraction}" if point else whole
+        return None
+    return whole + point.replace(",", ".") + fraction
 
 
 def iso_date(text: str, formats: list[str]) -> str:
@@ -162,5 +194,6 @@ def rescaled(text: str, rescale: Rescale) -> str:
     to_low, to_high = Decimal(rescale.to_min), Decimal(rescale.to_max)
     if not low <= (value := Decimal(text)) <= high:
         return UNREADABLE
-    mapped = to_low + (value - low) * (to_high - to_low) / (high - low)
-    return str(mapped.quantize(Decimal(1).scaleb(-rescale.decimals), ROUND_HALF_UP))
+    with localcontext(_PRECISION):
+        mapped = to_low + (value - low) * (to_high - to_low) / (high - low)
+        return str(mapped.quantize(Decimal(1).scaleb(-rescale.decimals), ROUND_HALF_UP))

@@ -8,8 +8,9 @@ import codecs
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 
 import polars as pl
 
@@ -25,7 +26,18 @@ ROW_NUMBER = "__row_number__"
 REJECT_SCHEMA = pl.Schema({"row_number": pl.Int64, "field": pl.String, "code": pl.String})
 
 _GZIP = 31
-_BOM = codecs.BOM_UTF8
+_ROW_BYTES = 256
+_MISTAKABLE = (codecs.BOM_UTF8, b"x\x01", b"x\x9c", b"x\xda")
+"""Beginnings of text that polars takes for a mark, or for zlib's compressed data."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring records, not yet parsed."""
+
+    first: int
+    """The number of the first of them."""
+    blocks: list[RegularBlock | ParsedBlock]
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,10 @@ class Reader:
         head, plain = _peek(_decompress(chunks, where), 4)
         self.encoding = dialect.encoding_of(head, fmt)
         sample, text = _peek(_to_utf8(plain, self.encoding, where), dialect.SAMPLE_BYTES)
-        self.dialect = dialect.sniff(sample, fmt, contract, where=where)
+        try:
+            self.dialect = dialect.sniff(sample, fmt, contract, where=where)
+        except InvalidUtf8Error:
+            raise wrong_encoding(where, self.encoding) from None
         self._text = _skip(text, self.dialect.preamble_bytes)
         self._wanted = contract.origins()
 
@@ -113,44 +128,94 @@ class Reader:
         """All records, in file order.
 
         Raises:
-            PermanentError: The file is corrupt, or not in its encoding.
+            PermanentError: The file is corrupt, not in its encoding, or without records.
+        """
+        read = 0
+        for group in self.groups():
+            batch = self.parse(group)
+            read += batch.read
+            yield batch
+        self.end(read)
+
+    def groups(self) -> Iterator[Group]:
+        """All records still as bytes, in file order, in pieces fit for a batch.
+
+        Raises:
+            PermanentError: The file is corrupt or not in its encoding.
         """
         first = 1
+        small = blocks(self._text, self.dialect.grammar, self._block_bytes)
+        with self._right_encoding():
+            for group in _grouped(small, self._block_bytes * 3 // 4):
+                yield Group(first, group)
+                first += sum(block.records for block in group)
+
+    def parse(self, group: Group) -> Batch:
+        """The records of a group; may be called in any thread.
+
+        Raises:
+            PermanentError: They are not in the file's encoding.
+        """
+        places = accumulate((block.records for block in group.blocks), initial=group.first)
+        numbered = list(zip(places, group.blocks, strict=False))
+        with self._right_encoding():
+            together, rejects = self._frames(numbered)
+        if self._drop_blank:
+            rejects = rejects.filter(pl.col("code") != RowCode.ROW_BLANK.value)
+        return Batch(together, rejects, together.height + rejects.height)
+
+    def end(self, read: int) -> None:
+        """Raise a PermanentError if nothing was read."""
+        if read == 0:
+            raise dialect.empty(self._where)
+
+    @contextmanager
+    def _right_encoding(self) -> Iterator[None]:
         try:
-            for block in blocks(self._text, self.dialect.grammar, self._block_bytes):
-                yield self._batch(block, first)
-                first += block.records
+            yield
         except InvalidUtf8Error:
             raise wrong_encoding(self._where, self.encoding) from None
 
-    def _batch(self, block: RegularBlock | ParsedBlock, first: int) -> Batch:
-        parsed = block
-        if isinstance(parsed, RegularBlock):
-            frame = _regular_frame(parsed, self.dialect, self._wanted, first)
-            if frame is not None:
-                return self._without_blank(frame, pl.DataFrame(schema=REJECT_SCHEMA))
-            # Regular by its bytes, and still refused: too long a row beside too short a one.
-            parsed, _ = records.parse(parsed.data, self.dialect.grammar, final=True)
-        frame, rejects = _parsed_frame(parsed, self.dialect, self._wanted, first)
-        return self._without_blank(frame, rejects)
+    def _frames(
+        self, numbered: list[tuple[int, RegularBlock | ParsedBlock]]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        regular = [(at, block) for at, block in numbered if isinstance(block, RegularBlock)]
+        frame = _regular_frame(regular, self.dialect, self._wanted)
+        if frame is None or _has_blank(frame):
+            # Regular by its bytes, and still not that simple: not UTF-8, or a row without anything
+            # in it, which takes a look at the unread columns too.
+            parsed = [(at, self._parsed(block)) for at, block in numbered]
+            return _parsed_frame(parsed, self.dialect, self._wanted)
+        parsed = [(at, block) for at, block in numbered if isinstance(block, ParsedBlock)]
+        rows, rejects = _parsed_frame(parsed, self.dialect, self._wanted)
+        return (pl.concat([frame, rows]).sort(ROW_NUMBER) if rows.height else frame), rejects
 
-    def _without_blank(self, frame: pl.DataFrame, rejects: pl.DataFrame) -> Batch:
-        columns = pl.exclude(ROW_NUMBER).str.strip_chars()
-        blank = frame.select(pl.all_horizontal(columns.is_null() | (columns == ""))).to_series()
-        if blank.any():
-            if not self._drop_blank:
-                numbers = frame.filter(blank)[ROW_NUMBER]
-                rejects = pl.concat([rejects, reject_frame(numbers.to_list(), RowCode.ROW_BLANK)])
-            frame = frame.filter(~blank)
-        if self._drop_blank:
-            rejects = rejects.filter(pl.col("code") != RowCode.ROW_BLANK.value)
-        return Batch(frame, rejects, frame.height + rejects.height)
+    def _parsed(self, block: RegularBlock | ParsedBlock) -> ParsedBlock:
+        if isinstance(block, ParsedBlock):
+            return block
+        return records.parse(block.data, self.dialect.grammar, final=True)[0]
 
 
-def reject_frame(row_numbers: list[int], code: RowCode) -> pl.DataFrame:
-    """Rejects of one code."""
-    columns = {"row_number": row_numbers, "field": code.field, "code": code.value}
-    return pl.DataFrame(columns, schema=REJECT_SCHEMA)
+def _grouped(
+    small: Iterator[RegularBlock | ParsedBlock], size_bytes: int
+) -> Iterator[list[RegularBlock | ParsedBlock]]:
+    """Neighbours together, until there is enough for a batch."""
+    group: list[RegularBlock | ParsedBlock] = []
+    size = 0
+    for block in small:
+        group.append(block)
+        size += len(block.data) if isinstance(block, RegularBlock) else _ROW_BYTES * block.records
+        if size >= size_bytes:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _has_blank(frame: pl.DataFrame) -> bool:
+    columns = pl.exclude(ROW_NUMBER).str.strip_chars()
+    blank = frame.select(pl.all_horizontal(columns.is_null() | (columns == "")))
+    return bool(blank.to_series().any())
 
 
 def wrong_encoding(where: str, encoding: str) -> PermanentError:
@@ -223,15 +288,18 @@ def _to_utf8(chunks: Iterator[bytes], encoding: str, where: str) -> Iterator[byt
 
 
 def _regular_frame(
-    block: RegularBlock, found: dialect.Dialect, wanted: tuple[str, ...], first: int
+    regular: list[tuple[int, RegularBlock]], found: dialect.Dialect, wanted: tuple[str, ...]
 ) -> pl.DataFrame | None:
-    """The block as a frame, or None where polars will not take it as it is."""
-    if block.data.startswith(_BOM):
+    """The blocks as one frame, or None where polars will not take them as they are."""
+    if not regular:
+        return pl.DataFrame(schema={ROW_NUMBER: pl.Int64(), **dict.fromkeys(wanted, pl.String())})
+    data = b"".join(block.data for _, block in regular)
+    if data.startswith(_MISTAKABLE):
         return None
     names = _unique_names(found.columns, wanted)
     try:
         frame = pl.read_csv(
-            block.data,
+            data,
             has_header=False,
             schema=dict.fromkeys(names, pl.String),
             columns=[found.columns.index(name) for name in wanted],
@@ -242,7 +310,11 @@ def _regular_frame(
     except pl.exceptions.PolarsError:
         # Its text quotes the file. Whatever it is, the record-by-record way names it.
         return None
-    return _numbered(frame.select(wanted), first) if frame.height == block.records else None
+    ranges = [pl.int_range(at, at + block.records, eager=True) for at, block in regular]
+    numbers = pl.concat(ranges).alias(ROW_NUMBER)
+    if frame.height != numbers.len():
+        return None
+    return frame.select(wanted).insert_column(0, numbers)
 
 
 def _unique_names(columns: tuple[str, ...], wanted: tuple[str, ...]) -> list[str]:
@@ -251,24 +323,24 @@ def _unique_names(columns: tuple[str, ...], wanted: tuple[str, ...]) -> list[str
 
 
 def _parsed_frame(
-    block: ParsedBlock, found: dialect.Dialect, wanted: tuple[str, ...], first: int
+    parsed: list[tuple[int, ParsedBlock]], found: dialect.Dialect, wanted: tuple[str, ...]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows and rejects of blocks, each with the number of its first record."""
+    rows = [cells for _, block in parsed for cells in block.rows]
+    numbers = [at + place for at, block in parsed for place in block.row_numbers]
+    broken = [(at + place, code) for at, block in parsed for place, code in block.broken]
     places = [found.columns.index(name) for name in wanted]
     data = {
-        name: [cells[place] for cells in block.rows]
-        for name, place in zip(wanted, places, strict=True)
+        ROW_NUMBER: numbers,
+        **{
+            name: [cells[place] for cells in rows]
+            for name, place in zip(wanted, places, strict=True)
+        },
     }
-    numbers = pl.Series(ROW_NUMBER, block.row_numbers, dtype=pl.Int64) + first
-    frame = pl.DataFrame(data, schema=dict.fromkeys(wanted, pl.String)).insert_column(0, numbers)
+    schema = {ROW_NUMBER: pl.Int64(), **dict.fromkeys(wanted, pl.String())}
     rejects = {
-        "row_number": [first + place for place, _ in block.broken],
-        "field": [code.field for _, code in block.broken],
-        "code": [code.value for _, code in block.broken],
+        "row_number": [number for number, _ in broken],
+        "field": [code.field for _, code in broken],
+        "code": [code.value for _, code in broken],
     }
-    return frame, pl.DataFrame(rejects, schema=REJECT_SCHEMA)
-
-
-def _numbered(frame: pl.DataFrame, first: int) -> pl.DataFrame:
-    return frame.with_row_index(ROW_NUMBER, offset=first).with_columns(
-        pl.col(ROW_NUMBER).cast(pl.Int64)
-    )
+    return pl.DataFrame(data, schema=schema), pl.DataFrame(rejects, schema=REJECT_SCHEMA)

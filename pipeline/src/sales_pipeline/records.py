@@ -9,12 +9,21 @@ record by record through the csv module, and a record that is broken costs that 
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import cache
 
 from sales_pipeline.codes import RowCode
 
 MAX_RECORD_BYTES = 1024 * 1024
 """A quote that does not close within this is a stray one."""
+
+_WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""What polars strips; Python would strip four control characters more."""
+
+SIFT_BYTES = 8 * 1024
+"""Of a block that is not regular as a whole, so much is looked at in one go."""
 
 csv.field_size_limit(MAX_RECORD_BYTES)
 
@@ -43,7 +52,7 @@ class ParsedBlock:
     """Records parsed one by one, in order."""
 
     rows: list[list[str]] = field(default_factory=list)
-    """The records that have the right number of fields."""
+    """The records that have the right number of fields, and something in one of them."""
     row_numbers: list[int] = field(default_factory=list)
     """Their places within the block, from 0."""
     broken: list[tuple[int, RowCode]] = field(default_factory=list)
@@ -52,12 +61,14 @@ class ParsedBlock:
 
     def add(self, cells: list[str], width: int) -> None:
         """Add a record, whole or not; a blank line is none."""
-        if len(cells) == width:
-            self.rows.append(cells)
-            self.row_numbers.append(self.records)
-            self.records += 1
-        elif cells:
-            self.add_broken(_width_code(cells, width))
+        if not cells:
+            return
+        if code := _code(cells, width):
+            self.add_broken(code)
+            return
+        self.rows.append(cells)
+        self.row_numbers.append(self.records)
+        self.records += 1
 
     def add_broken(self, code: RowCode) -> None:
         """Add a record that is not one."""
@@ -65,9 +76,11 @@ class ParsedBlock:
         self.records += 1
 
 
-def _width_code(cells: list[str], width: int) -> RowCode:
-    if not any(cell.strip() for cell in cells):
+def _code(cells: list[str], width: int) -> RowCode | None:
+    if not any(cell.strip(_WHITE_SPACE) for cell in cells):
         return RowCode.ROW_BLANK
+    if len(cells) == width:
+        return None
     return RowCode.ROW_TOO_FEW_FIELDS if len(cells) < width else RowCode.ROW_TOO_MANY_FIELDS
 
 
@@ -78,21 +91,34 @@ class InvalidUtf8Error(ValueError):
 def blocks(
     chunks: Iterator[bytes], grammar: Grammar, block_bytes: int
 ) -> Iterator[RegularBlock | ParsedBlock]:
-    """All records of a stream, in order, in blocks of about `block_bytes`.
+    """All records of a stream, in order, in blocks of at most about `block_bytes`.
 
     Raises:
         InvalidUtf8Error: An irregular block is not UTF-8; a regular one is not looked at.
     """
     buffer, ended, wanted = b"", False, block_bytes
+    eol = grammar.eol.encode()
     while buffer or not ended:
         if not ended:
             buffer, ended = _fill(buffer, chunks, wanted)
-        block, used = _next_block(buffer, grammar, final=ended)
-        if block.records:
-            yield block
-        buffer = buffer[used:]
+        used = 0
+        for block, size in _blocks_of(buffer, grammar, final=ended):
+            used += size
+            if block.records:
+                yield block
+        cut_off = used and not ended and not buffer.endswith(eol, 0, used)
+        buffer = _after_line(chunks, eol) if cut_off else buffer[used:]
         # Not one whole record in it: take a longer look.
-        wanted = block_bytes if used else len(buffer) + block_bytes
+        wanted = block_bytes if used else 2 * len(buffer)
+
+
+def _after_line(chunks: Iterator[bytes], eol: bytes) -> bytes:
+    """Pass over the rest of a line that is too long; what follows it in its last chunk."""
+    for chunk in chunks:
+        _, found, rest = chunk.partition(eol)
+        if found:
+            return rest
+    return b""
 
 
 def _fill(buffer: bytes, chunks: Iterator[bytes], wanted: int) -> tuple[bytes, bool]:
@@ -106,13 +132,41 @@ def _fill(buffer: bytes, chunks: Iterator[bytes], wanted: int) -> tuple[bytes, b
     return b"".join(parts), False
 
 
-def _next_block(
+def _blocks_of(
     buffer: bytes, grammar: Grammar, *, final: bool
-) -> tuple[RegularBlock | ParsedBlock, int]:
+) -> Iterator[tuple[RegularBlock | ParsedBlock, int]]:
+    """The whole records of a buffer, as one regular block or else in small ones, and their sizes.
+
+    In small ones, what is irregular slows down only its neighbours.
+    """
+    block, used = _block_of(buffer, grammar, final=final, patient=len(buffer) > SIFT_BYTES)
+    if block:
+        yield block, used
+        return
+    start, size = 0, SIFT_BYTES
+    while start < len(buffer):
+        end = min(start + size, len(buffer))
+        whole = end == len(buffer)
+        block, used = _block_of(buffer[start:end], grammar, final=final and whole)
+        ends_well = used and buffer.endswith(grammar.eol.encode(), start, start + used)
+        if not ends_well and not whole:
+            size *= 4
+            continue
+        if block:
+            yield block, used
+        if not used:
+            return
+        start, size = start + used, SIFT_BYTES
+
+
+def _block_of(
+    buffer: bytes, grammar: Grammar, *, final: bool, patient: bool = False
+) -> tuple[RegularBlock | ParsedBlock | None, int]:
+    """The whole records of a buffer as one block; none if it is irregular and one is `patient`."""
     cut, outside = _cut(buffer, grammar, final=final)
     if cut and (records := regular_records(outside, grammar)) is not None:
         return RegularBlock(buffer[:cut], records), cut
-    return parse(buffer, grammar, final=final)
+    return (None, 0) if patient else parse(buffer, grammar, final=final)
 
 
 def _cut(buffer: bytes, grammar: Grammar, *, final: bool) -> tuple[int, bytes]:
@@ -142,33 +196,46 @@ def regular_records(outside: bytes, grammar: Grammar) -> int | None:
     """How many records the block has if it is regular, else None.
 
     Args:
-        outside: The block with each quoted field replaced by one quote character.
+        outside: The block with each quoted text replaced by one quote character.
         grammar: What regular means.
     """
     eol, delimiter = grammar.eol.encode(), grammar.delimiter.encode()
     lines = outside if outside.endswith(eol) else outside + eol
-    records = lines.count(eol)
-    if eol == b"\n" and b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n"):
+    skeleton = lines.translate(None, _all_but(delimiter + eol))
+    records = len(skeleton) // grammar.width
+    if skeleton != (delimiter * (grammar.width - 1) + eol) * records:
         return None
-    # A blank line is found here too: it is a record without delimiters.
-    if lines.count(delimiter) != records * (grammar.width - 1):
-        return None
-    return records if _quotes_are_regular(lines, grammar) else None
+    regular = _line_ends_are_regular(lines, grammar) and _quotes_are_regular(lines, grammar)
+    return records if regular else None
+
+
+@cache
+def _all_but(kept: bytes) -> bytes:
+    return bytes(byte for byte in range(256) if byte not in kept)
+
+
+def _line_ends_are_regular(lines: bytes, grammar: Grammar) -> bool:
+    if grammar.eol == "\r" and b"\n" in lines:
+        return False
+    if grammar.eol == "\n" and b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n"):
+        return False
+    # Only in a file of one column does a blank line look like a record by its delimiters.
+    return grammar.width > 1 or not _has_blank_line(lines, grammar.eol.encode())
+
+
+def _has_blank_line(lines: bytes, eol: bytes) -> bool:
+    return lines.startswith((eol, b"\r\n")) or eol + eol in lines or b"\n\r\n" in lines
 
 
 def _quotes_are_regular(lines: bytes, grammar: Grammar) -> bool:
+    """Whether what stands between two quoted fields ends one field and begins another.
+
+    Nothing stands between the two halves of a field with a doubled quote inside.
+    """
     quote, eol, delimiter = (c.encode() for c in (grammar.quote, grammar.eol, grammar.delimiter))
-    # A doubled quote inside a field left two quotes side by side: one field all the same.
-    while quote + quote in lines:
-        lines = lines.replace(quote + quote, quote)
-    fields = lines.count(quote)
-    if fields == 0:
-        return True
-    opened = lines.count(delimiter + quote) + lines.count(eol + quote) + lines.startswith(quote)
-    closed = lines.count(quote + delimiter) + lines.count(quote + eol)
-    if eol == b"\n" and b"\r" in lines:
-        closed += lines.count(quote + b"\r")
-    return opened == fields == closed
+    between = lines.split(quote)
+    heads, tails = {text[:1] for text in between[1:]}, {text[-1:] for text in between[:-1]}
+    return heads <= {b"", delimiter, eol, b"\r"} and tails <= {b"", delimiter, eol}
 
 
 def parse(buffer: bytes, grammar: Grammar, *, final: bool) -> tuple[ParsedBlock, int]:
@@ -185,24 +252,19 @@ def parse(buffer: bytes, grammar: Grammar, *, final: bool) -> tuple[ParsedBlock,
     if end == 0 and len(buffer) > MAX_RECORD_BYTES:
         block.add_broken(RowCode.ROW_MALFORMED)
         return block, len(buffer)
-    lines, at = _lines(buffer[:end], grammar.eol), 0
+    lines, at, alone = _lines(buffer[:end], grammar.eol), 0, 0
     while at < len(lines):
-        at, ending = _parse_run(lines, at, grammar, block)
-        if ending is _Ending.DONE:
-            break
-        left = _size(lines, at) if ending is _Ending.OPEN and not final else MAX_RECORD_BYTES
-        if left < MAX_RECORD_BYTES:
+        # Whatever starts before the line where a record broke and runs on would break there too:
+        # such lines are read alone, or each of them would lead to that place again.
+        upto = at + 1 if at < alone else len(lines)
+        at, trouble = _parse_run(lines, at, upto, grammar, block)
+        if at == upto:
+            continue
+        if trouble == len(lines) and not final and (left := _size(lines, at)) < MAX_RECORD_BYTES:
             return block, end - left
         block.add_broken(RowCode.ROW_MALFORMED)
-        at += 1
+        at, alone = at + 1, max(alone, trouble)
     return block, end
-
-
-class _Ending(Enum):
-    DONE = "done"
-    BROKEN = "broken"
-    OPEN = "open"
-    """A quote was still open at the last line."""
 
 
 def _lines(data: bytes, eol: str) -> list[str]:
@@ -219,22 +281,30 @@ def _size(lines: list[str], at: int) -> int:
 
 
 def _parse_run(
-    lines: list[str], at: int, grammar: Grammar, block: ParsedBlock
-) -> tuple[int, _Ending]:
-    """Parse from line `at` to the end or to the first broken record; tells the line reached."""
-    start = at
-    feed = (lines[i] for i in range(start, len(lines)))
+    lines: list[str], start: int, upto: int, grammar: Grammar, block: ParsedBlock
+) -> tuple[int, int]:
+    """Parse from line `start` to `upto` or to the first broken record.
+
+    Returns:
+        The line where the broken record starts and the line where that came out, which is `upto`
+        if a quote is still open there; twice `upto` if no record is broken.
+    """
+    at = start
     reader = csv.reader(
-        feed, delimiter=grammar.delimiter, quotechar=grammar.quote, strict=True, doublequote=True
+        (lines[i] for i in range(start, upto)),
+        delimiter=grammar.delimiter,
+        quotechar=grammar.quote,
+        strict=True,
     )
     try:
         for cells in reader:
             reached = start + reader.line_num
             if len(cells) != grammar.width and reached - at > 1:
-                return at, _Ending.BROKEN
+                return at, reached - 1
             block.add(cells, grammar.width)
             at = reached
     except csv.Error as error:
         # The module's texts are constant: they quote no data.
-        return at, _Ending.OPEN if "unexpected end of data" in str(error) else _Ending.BROKEN
-    return at, _Ending.DONE
+        still_open = "unexpected end of data" in str(error)
+        return at, upto if still_open else start + reader.line_num - 1
+    return upto, upto

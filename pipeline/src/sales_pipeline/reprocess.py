@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sales_api.request import ObjectRef
+from sales_api.v1alpha1 import Source
+from sales_pipeline import archive
 from sales_pipeline.bucket import Bucket
 from sales_pipeline.history import Selection, find
 from sales_pipeline.run import Work
@@ -36,6 +38,21 @@ def plan(warehouse: Warehouse, bucket: Bucket, selections: Sequence[Selection]) 
         else:
             works.append(Work(_ref(row), stored, again=True))
     return Plan(works, missing)
+
+
+def finish(warehouse: Warehouse, bucket: Bucket, source: Source) -> None:
+    """Do what a reprocess that was interrupted after its commit has left undone.
+
+    That is a move, whatever the contract is by now. Repeating it changes nothing.
+    """
+    for row in warehouse.rows("find_unfinished", {"bucket": bucket.name}):
+        ref, left_at = _ref(row), row["left_at"]
+        if left_at != row["archived_key"]:
+            if left := bucket.head(left_at):
+                archive.move(bucket, left, row["archived_key"], ref)
+            archive.forget_reason(bucket, left_at)
+        if row["rows_rejected"] == 0:
+            archive.forget_rejects(bucket, source, ref, row["sha256"])
 
 
 def _ref(row: dict[str, Any]) -> ObjectRef:

@@ -6,10 +6,12 @@ either can be done again from any point: the ledger tells what has been done.
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import IO, cast
 
 import polars as pl
@@ -27,13 +29,15 @@ from sales_pipeline.errors import PermanentError, PipelineError
 from sales_pipeline.gate import breach
 from sales_pipeline.load import Load, StagedBatch
 from sales_pipeline.mapping import to_record
-from sales_pipeline.read import Batch, HashedChunks, Reader
+from sales_pipeline.read import Group, HashedChunks, Reader
 from sales_pipeline.settings import Settings
 from sales_pipeline.star import to_star
 from sales_pipeline.validate import validate
 from sales_pipeline.warehouse import Warehouse
 
 _SPOOL_BYTES = 4 * 1024 * 1024
+_WORKERS = 2
+"""Batches in preparation at once: while the database works, and while it does not."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,17 @@ class _AlreadyLoadedError(Exception):
         self.entry = entry
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A batch before it meets the database."""
+
+    read: int
+    rejects: pl.DataFrame
+    masked: pl.DataFrame
+    """Of the rejected rows, what may be shown."""
+    staged: StagedBatch
+
+
 class _Reading:
     """One reading of an object: its bytes, its rejects and its counts so far."""
 
@@ -92,16 +107,22 @@ class _Reading:
         self.reject_lines = _spool()
         self.reject_rows = _spool()
 
-    def add_rejects(self, object_id: int, lines: pl.DataFrame, rows: pl.DataFrame) -> None:
-        """Keep the rejects of a batch: lines for the ledger, masked rows for quarantine."""
-        if lines.is_empty():
+    def add(self, object_id: int, batch: _Prepared) -> None:
+        """Count a batch and keep its rejects: lines for the ledger, masked rows for quarantine."""
+        self.read += batch.read
+        if batch.rejects.is_empty():
             return
-        self.rejected += lines["row_number"].n_unique()
-        self.codes.update(lines["code"].to_list())
-        numbered = lines.insert_column(0, pl.lit(object_id).alias("object_id"))
-        self.reject_lines.write(numbered.write_csv(include_header=False).encode())
+        self.rejected += batch.rejects["row_number"].n_unique()
+        self.codes.update(batch.rejects["code"].to_list())
+        lines = batch.rejects.insert_column(0, pl.lit(object_id).alias("object_id"))
+        self.reject_lines.write(lines.write_csv(include_header=False).encode())
         first = self.reject_rows.tell() == 0
-        self.reject_rows.write(rows.write_csv(include_header=first).encode())
+        self.reject_rows.write(batch.masked.write_csv(include_header=first).encode())
+
+    def close(self) -> None:
+        """Let go of what was kept for the way."""
+        self.reject_lines.close()
+        self.reject_rows.close()
 
 
 def _spool() -> IO[bytes]:
@@ -175,20 +196,23 @@ class ObjectRun:
             formats.append(fmt.model_copy(update={"encoding": fmt.fallback_encoding}))
         while True:
             chunks = HashedChunks(self._doors.bucket.read(self._work.stored), self._on_bytes)
-            reading = _Reading(chunks, formats.pop(0))
-            try:
-                with self._doors.warehouse.transaction():
-                    return self._load(object_id, found, reading)
-            except PermanentError as error:
-                if error.code != FileCode.ENCODING or not formats:
-                    return self._refuse(object_id, found, reading, error)
+            with closing(_Reading(chunks, formats.pop(0))) as reading:
+                try:
+                    with self._doors.warehouse.transaction():
+                        return self._load(object_id, found, reading)
+                except PermanentError as error:
+                    if error.code != FileCode.ENCODING or not formats:
+                        return self._refuse(object_id, found, reading, error)
 
     def _load(self, object_id: int, found: list[ledger.Entry], reading: _Reading) -> Result:
         """Read -> validate -> anonymise -> load."""
         load = Load.begin(self._doors.warehouse, self._settings.db_schema, object_id)
-        with ahead(self._batches(object_id, reading)) as batches:
-            for batch in batches:
-                load.stage(batch)
+        reader = self._reader(reading)
+        with ahead(partial(self._prepare, reader), reader.groups(), _WORKERS) as prepared:
+            for batch in prepared:
+                reading.add(object_id, batch)
+                load.stage(batch.staged)
+        reader.end(reading.read)
         sha256 = reading.chunks.sha256
         duplicate = ledger.same_content(found, sha256, self._contract_hash)
         if duplicate and not self._work.again:
@@ -216,27 +240,28 @@ class ObjectRun:
             error=warning,
         )
 
-    def _batches(self, object_id: int, reading: _Reading) -> Iterator[StagedBatch]:
-        reader = Reader(
+    def _reader(self, reading: _Reading) -> Reader:
+        return Reader(
             reading.chunks,
             reading.fmt,
             self._request.contract,
             where=self._work.ref.key,
             block_bytes=self._settings.block_bytes,
         )
-        for number, batch in enumerate(reader.batches()):
-            yield self._prepare(batch, number, object_id, reading)
 
-    def _prepare(self, batch: Batch, number: int, object_id: int, reading: _Reading) -> StagedBatch:
+    def _prepare(self, reader: Reader, group: Group) -> _Prepared:
+        """All that can be done of a batch without the database, in any thread."""
         contract = self._request.contract
-        records = to_record(batch.frame, contract, reading.fmt.null_values)
+        batch = reader.parse(group)
+        records = to_record(batch.frame, contract, self._request.format.null_values)
         verdict = validate(records, contract)
         rejects = pl.concat([batch.rejects, verdict.rejects])
-        reading.read += batch.read
-        reading.add_rejects(object_id, rejects, masked_rejects(verdict.rejected, rejects))
         anonymous = self._anonymise(verdict.accepted)
-        return StagedBatch.of(
-            to_star(anonymous, batch=number, cost_factor=Decimal(contract.cost_factor))
+        return _Prepared(
+            read=batch.read,
+            rejects=rejects,
+            masked=masked_rejects(verdict.rejected, rejects),
+            staged=StagedBatch.of(to_star(anonymous, cost_factor=Decimal(contract.cost_factor))),
         )
 
     def _keep_rejects(self, reading: _Reading) -> None:

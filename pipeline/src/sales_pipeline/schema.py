@@ -50,6 +50,8 @@ def _clean(text: str) -> str:
 
 
 def _email(text: str) -> str:
+    if _BAD_CHARACTERS.search(text):
+        raise _fail("format")
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError:
@@ -152,7 +154,7 @@ class SalesRecord(BaseModel):
         return self
 
     def to_text(self) -> dict[str, str | None]:
-        """The values in their one canonical spelling, which the vectorised rules accept."""
+        """The values in their one canonical spelling."""
         return {name: _spell(value) for name, value in self}
 
 

@@ -8,7 +8,6 @@ import polars as pl
 
 from sales_pipeline.schema import TRUE_WORDS
 
-_REFS_PER_BATCH = 2**32
 _PRICE = pl.Decimal(12, 2)
 _WIDE = pl.Decimal(38, 8)
 
@@ -23,20 +22,19 @@ class StarRows:
     dates: set[date]
 
 
-def to_star(rows: pl.DataFrame, *, batch: int, cost_factor: Decimal) -> StarRows:
+def to_star(rows: pl.DataFrame, *, cost_factor: Decimal) -> StarRows:
     """Split a batch into dimensions and facts.
+
+    A ref, which joins the two until the warehouse gives keys, is a row number: unique in the
+    object, and evenly spread for a hash join.
 
     Args:
         rows: Accepted rows after anonymising, as text in canonical spelling.
-        batch: The batch's place in its object; makes the refs of its customers unique.
         cost_factor: Cost as a share of the original price.
     """
-    typed = rows.with_columns(
-        _day("data_collected_at"), _day("order_date"), _day("delivery_date")
-    ).sort("data_collected_at", maintain_order=True)
-    first = batch * _REFS_PER_BATCH
-    customers = _newest(typed, ["email_hash"], first)
-    products = _newest(typed, ["product_title", "product_category"], first)
+    typed = rows.with_columns(_day("data_collected_at"), _day("order_date"), _day("delivery_date"))
+    customers = _newest(typed, ["email_hash"])
+    products = _newest(typed, ["product_title", "product_category"])
     sales = (
         typed.join(customers.select("ref", "email_hash"), on="email_hash", maintain_order="left")
         .rename({"ref": "customer_ref"})
@@ -55,24 +53,25 @@ def _day(name: str) -> pl.Expr:
     return pl.col(name).str.to_date("%Y-%m-%d")
 
 
-def _newest(typed: pl.DataFrame, key: list[str], first: int) -> pl.DataFrame:
-    """One row for each key: the last, which is that of greatest precedence, and its ref."""
-    newest = typed.unique(key, keep="last", maintain_order=False)
-    return newest.with_row_index("ref").with_columns(pl.col("ref").cast(pl.Int64) + first)
+def _newest(typed: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """One row for each key, that of greatest precedence, and its ref."""
+    ordered = typed.sort("data_collected_at", "row_number")
+    newest = ordered.unique(key, keep="last", maintain_order=False)
+    return newest.with_columns(pl.col("row_number").alias("ref"))
 
 
 def _customers(newest: pl.DataFrame) -> pl.DataFrame:
+    # The redacted address is the same for all: the merge adds it.
     return newest.select(
-        "ref", "email_hash", "customer_name", "phone_redacted", "address_redacted",
-        "data_collected_at", "row_number",
-    )  # fmt: skip
+        "ref", "email_hash", "customer_name", "phone_redacted", "data_collected_at"
+    )
 
 
 def _products(newest: pl.DataFrame) -> pl.DataFrame:
     return newest.select(
         "ref", "product_title", "product_category", "product_rating",
         pl.col("is_best_seller").str.to_lowercase().is_in(list(TRUE_WORDS)),
-        "data_collected_at", "row_number",
+        "data_collected_at",
     )  # fmt: skip
 
 

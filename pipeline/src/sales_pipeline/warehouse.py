@@ -23,6 +23,9 @@ _TRANSIENT_CLASSES = {"08", "40", "53", "57", "55"}
 """Connection lost, conflict between transactions, resources short, server stopping, lock busy."""
 
 
+_NOT_LET_IN = ("permission denied for database", "not permitted to log in", "no pg_hba.conf entry")
+
+
 class Warehouse:
     """One connection to the database of the star schema."""
 
@@ -154,13 +157,18 @@ def _connect_error(error: psycopg.OperationalError, where: str) -> PipelineError
     """What is wrong with a connection that was not made; libpq tells it in words only."""
     words = str(error)
     if "authentication failed" in words or "no password supplied" in words:
-        return _refused("the login is refused", where, "Check the secret `database`.", "login")
+        return _refused(
+            "the login is refused", where, "Check the secret `database`.", "database.login"
+        )
     if "does not exist" in words and ("database" in words or "role" in words):
         mend = "Check SALES_DB_NAME and the secret `database`."
-        return _refused("the database or the role does not exist", where, mend, "login")
+        return _refused("the database or the role does not exist", where, mend, "database.login")
+    if any(reason in words for reason in _NOT_LET_IN):
+        mend = "Grant it LOGIN and CONNECT, and have pg_hba.conf let it in."
+        return _refused("the login may not connect", where, mend, "database.rights")
     if "certificate" in words or "SSL" in words:
         mend = "Check SALES_DB_SSLMODE and SALES_DB_SSL_ROOT_CERT, and the server's certificate."
-        return _refused("the connection is not secure", where, mend, "tls")
+        return _refused("the connection is not secure", where, mend, "database.tls")
     return TemporaryError(
         "the database cannot be reached",
         where=where,
@@ -170,7 +178,7 @@ def _connect_error(error: psycopg.OperationalError, where: str) -> PipelineError
 
 
 def _refused(what: str, where: str, mend: str, code: str) -> ConfigurationError:
-    return ConfigurationError(what, where=where, mend=mend, code=f"database.{code}")
+    return ConfigurationError(what, where=where, mend=mend, code=code)
 
 
 def _database_error(error: psycopg.Error, where: str) -> PipelineError:
@@ -183,11 +191,15 @@ def _database_error(error: psycopg.Error, where: str) -> PipelineError:
             code="database.failed",
         )
     if state in {"42P01", "3F000", "42703"}:
-        mend = "Run `sales-pipeline migrate` with the owner's login."
-        return _refused("the schema is absent or not up to date", where, mend, "schema")
+        # A schema that the login has no right to use looks to it like one that is not there.
+        mend = (
+            "Run `sales-pipeline migrate` with the owner's login, and make the pipeline's login"
+            " a member of etl_loader."
+        )
+        return _refused("the schema is absent or not up to date", where, mend, "database.schema")
     if state == "42501":
         mend = "Make the login a member of etl_loader (for a migration: the owner)."
-        return _refused("the login has not the rights", where, mend, "rights")
+        return _refused("the login has not the rights", where, mend, "database.rights")
     constraint = f", constraint {error.diag.constraint_name}" if error.diag.constraint_name else ""
     return ConfigurationError(
         f"the database refused a statement (SQLSTATE {state}{constraint})",

@@ -1,14 +1,15 @@
 -- Where the rows of one object wait for the merge: unlogged, seen by nobody else, gone with the
--- transaction. A ref is the place of a customer or product within this object's batches, so that
--- a staged sale carries eight bytes instead of a pseudonym.
+-- transaction. A ref is the number of the row that stands for a customer or product in its batch,
+-- so that a staged sale carries eight bytes instead of a pseudonym.
+--
+-- Joins of a large object are kept in memory where they fit; each takes this much at most.
+SET LOCAL work_mem = '64MB';
 CREATE TEMPORARY TABLE stg_customer (
     ref bigint NOT NULL,
     email_hash text COLLATE "C" NOT NULL,
     customer_name text,
     phone_redacted text NOT NULL,
-    address_redacted text NOT NULL,
-    data_collected_at date NOT NULL,
-    row_number bigint NOT NULL
+    data_collected_at date NOT NULL
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE stg_product (
     ref bigint NOT NULL,
@@ -16,8 +17,7 @@ CREATE TEMPORARY TABLE stg_product (
     product_category text COLLATE "C" NOT NULL,
     product_rating numeric NOT NULL,
     is_best_seller boolean NOT NULL,
-    data_collected_at date NOT NULL,
-    row_number bigint NOT NULL
+    data_collected_at date NOT NULL
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE stg_sales (
     order_id text COLLATE "C" NOT NULL,
