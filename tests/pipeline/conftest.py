@@ -1,0 +1,5 @@
+"""Hypothesis for the tests of the pipeline."""
+
+from tests.support.properties import use_profile
+
+use_profile()
