@@ -39,11 +39,12 @@ def numbered(block, first=0):
     return [found[place] for place in sorted(found)]
 
 
-def all_records(data, shape, block_bytes=1 << 20, piece=1 << 20, sift=records.SIFT_BYTES):
+def all_records(data, shape, block_bytes=1 << 20, piece=1 << 20, sift=records.FINE_BYTES):
     """Each record of a stream: its cells or its code."""
     found = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "SIFT_BYTES", sift)
+        patch.setattr(records, "FINE_BYTES", sift)
+        patch.setattr(records, "COARSE_BYTES", 4 * sift)
         read = list(blocks(pieces(data, piece), shape, block_bytes))
     for block in read:
         if isinstance(block, RegularBlock):

@@ -22,8 +22,9 @@ _WHITE_SPACE = (
 )
 """What polars strips; Python would strip four control characters more."""
 
-SIFT_BYTES = 8 * 1024
-"""Of a block that is not regular as a whole, so much is looked at in one go."""
+COARSE_BYTES = 32 * 1024
+FINE_BYTES = 4 * 1024
+"""So much is looked at in one go: small, so that what is irregular slows down few neighbours."""
 
 csv.field_size_limit(MAX_RECORD_BYTES)
 
@@ -135,38 +136,59 @@ def _fill(buffer: bytes, chunks: Iterator[bytes], wanted: int) -> tuple[bytes, b
 def _blocks_of(
     buffer: bytes, grammar: Grammar, *, final: bool
 ) -> Iterator[tuple[RegularBlock | ParsedBlock, int]]:
-    """The whole records of a buffer, as one regular block or else in small ones, and their sizes.
-
-    In small ones, what is irregular slows down only its neighbours.
-    """
-    block, used = _block_of(buffer, grammar, final=final, patient=len(buffer) > SIFT_BYTES)
-    if block:
-        yield block, used
-        return
-    start, size = 0, SIFT_BYTES
+    """The whole records of a buffer in small blocks, and the bytes that each took."""
+    eol = grammar.eol.encode()
+    start, size = 0, COARSE_BYTES
     while start < len(buffer):
-        end = min(start + size, len(buffer))
-        whole = end == len(buffer)
-        block, used = _block_of(buffer[start:end], grammar, final=final and whole)
-        ends_well = used and buffer.endswith(grammar.eol.encode(), start, start + used)
-        if not ends_well and not whole:
-            size *= 4
-            continue
-        if block:
-            yield block, used
-        if not used:
+        window = buffer[start : start + size]
+        to_the_end = start + len(window) == len(buffer)
+        used = 0
+        if to_the_end or eol in window:
+            for block, taken in _sifted(window, grammar, final=final and to_the_end):
+                yield block, taken
+                used += taken
+        if used:
+            start, size = start + used, COARSE_BYTES
+        elif to_the_end:
             return
-        start, size = start + used, SIFT_BYTES
+        else:
+            size *= 4
 
 
-def _block_of(
-    buffer: bytes, grammar: Grammar, *, final: bool, patient: bool = False
-) -> tuple[RegularBlock | ParsedBlock | None, int]:
-    """The whole records of a buffer as one block; none if it is irregular and one is `patient`."""
-    cut, outside = _cut(buffer, grammar, final=final)
-    if cut and (records := regular_records(outside, grammar)) is not None:
-        return RegularBlock(buffer[:cut], records), cut
-    return (None, 0) if patient else parse(buffer, grammar, final=final)
+def _sifted(
+    window: bytes, grammar: Grammar, *, final: bool
+) -> Iterator[tuple[RegularBlock | ParsedBlock, int]]:
+    """A window as one regular block, or what is irregular in it apart from the rest."""
+    regular, used = _regular(window, grammar, final=final)
+    if regular:
+        yield regular, used
+        return
+    start, size = 0, FINE_BYTES
+    while start < len(window):
+        piece = window[start : start + size]
+        to_the_end = start + len(piece) == len(window)
+        block, used = _any_block(piece, grammar, final=final and to_the_end)
+        if used and (to_the_end or grammar.eol.encode() in piece):
+            yield block, used
+            start, size = start + used, FINE_BYTES
+        elif to_the_end:
+            return
+        else:
+            size *= 4
+
+
+def _any_block(
+    piece: bytes, grammar: Grammar, *, final: bool
+) -> tuple[RegularBlock | ParsedBlock, int]:
+    regular, used = _regular(piece, grammar, final=final)
+    return (regular, used) if regular else parse(piece, grammar, final=final)
+
+
+def _regular(piece: bytes, grammar: Grammar, *, final: bool) -> tuple[RegularBlock | None, int]:
+    """The whole records of a piece and their size, if they are regular."""
+    cut, outside = _cut(piece, grammar, final=final)
+    records = regular_records(outside, grammar) if cut else None
+    return (None, 0) if records is None else (RegularBlock(piece[:cut], records), cut)
 
 
 def _cut(buffer: bytes, grammar: Grammar, *, final: bool) -> tuple[int, bytes]:

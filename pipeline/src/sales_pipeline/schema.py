@@ -12,7 +12,6 @@ from typing import Annotated, Any, Self
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -43,10 +42,10 @@ def _fail(kind: str) -> PydanticCustomError:
     return PydanticCustomError(kind, kind)
 
 
-def _clean(text: str) -> str:
-    if _BAD_CHARACTERS.search(text):
+def _clean(value: object) -> object:
+    if isinstance(value, str) and _BAD_CHARACTERS.search(value):
         raise _fail("characters")
-    return text
+    return value
 
 
 def _email(text: str) -> str:
@@ -109,7 +108,7 @@ def _text(longest: int, shortest: int = 1) -> Any:  # a type, as pydantic reads 
     return Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=shortest, max_length=longest),
-        AfterValidator(_clean),
+        BeforeValidator(_clean),
     ]
 
 

@@ -32,44 +32,41 @@ def to_star(rows: pl.DataFrame, *, cost_factor: Decimal) -> StarRows:
         rows: Accepted rows after anonymising, as text in canonical spelling.
         cost_factor: Cost as a share of the original price.
     """
-    typed = rows.with_columns(_day("data_collected_at"), _day("order_date"), _day("delivery_date"))
-    customers = _newest(typed, ["email_hash"])
-    products = _newest(typed, ["product_title", "product_category"])
-    sales = (
-        typed.join(customers.select("ref", "email_hash"), on="email_hash", maintain_order="left")
-        .rename({"ref": "customer_ref"})
-        .join(
-            products.select("ref", "product_title", "product_category"),
-            on=["product_title", "product_category"],
-            maintain_order="left",
-        )
-        .rename({"ref": "product_ref"})
-        .select(*_sales_columns(typed.columns, cost_factor))
+    referring = rows.hstack(_refs(rows))
+    return StarRows(
+        customers=_customers(referring.filter(pl.col("row_number") == pl.col("customer_ref"))),
+        products=_products(referring.filter(pl.col("row_number") == pl.col("product_ref"))),
+        sales=referring.select(*_sales_columns(rows.columns, cost_factor)),
+        dates=_dates(rows),
     )
-    return StarRows(_customers(customers), _products(products), sales, _dates(typed))
 
 
-def _day(name: str) -> pl.Expr:
-    return pl.col(name).str.to_date("%Y-%m-%d")
+def _refs(rows: pl.DataFrame) -> pl.DataFrame:
+    """For each row, which row speaks for its customer and its product: that of most precedence.
 
-
-def _newest(typed: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    """One row for each key, that of greatest precedence, and its ref."""
-    ordered = typed.sort("data_collected_at", "row_number")
-    newest = ordered.unique(key, keep="last", maintain_order=False)
-    return newest.with_columns(pl.col("row_number").alias("ref"))
+    Dates are compared as text: in ISO 8601 that is the same.
+    """
+    keys = ("row_number", "data_collected_at", "email_hash", "product_title", "product_category")
+    newest_last = rows.select(keys).sort("data_collected_at", "row_number")
+    newest = pl.col("row_number").last()
+    refs = newest_last.select(
+        "row_number",
+        newest.over("email_hash").alias("customer_ref"),
+        newest.over("product_title", "product_category").alias("product_ref"),
+    )
+    return refs.sort("row_number").drop("row_number")
 
 
 def _customers(newest: pl.DataFrame) -> pl.DataFrame:
     # The redacted address is the same for all: the merge adds it.
     return newest.select(
-        "ref", "email_hash", "customer_name", "phone_redacted", "data_collected_at"
+        "customer_ref", "email_hash", "customer_name", "phone_redacted", "data_collected_at"
     )
 
 
 def _products(newest: pl.DataFrame) -> pl.DataFrame:
     return newest.select(
-        "ref", "product_title", "product_category", "product_rating",
+        "product_ref", "product_title", "product_category", "product_rating",
         pl.col("is_best_seller").str.to_lowercase().is_in(list(TRUE_WORDS)),
         "data_collected_at",
     )  # fmt: skip
@@ -86,8 +83,8 @@ def _sales_columns(columns: list[str], cost_factor: Decimal) -> list[pl.Expr | s
 
 
 def _date_id(name: str) -> pl.Expr:
-    day = pl.col(name).dt
-    return (day.year() * 10_000 + day.month().cast(pl.Int32) * 100 + day.day()).alias(name)
+    """`2024-03-05` as 20240305."""
+    return pl.col(name).str.replace_all("-", "", literal=True)
 
 
 def profit(cost_factor: Decimal) -> pl.Expr:
@@ -98,6 +95,6 @@ def profit(cost_factor: Decimal) -> pl.Expr:
     return exact.round(2, mode="half_away_from_zero").cast(pl.Decimal(18, 2))
 
 
-def _dates(typed: pl.DataFrame) -> set[date]:
-    both = pl.concat([typed["order_date"].unique(), typed["delivery_date"].unique()])
-    return set(both.to_list())
+def _dates(rows: pl.DataFrame) -> set[date]:
+    days = pl.concat([rows["order_date"].unique(), rows["delivery_date"].unique()])
+    return {date.fromisoformat(day) for day in days.unique().to_list()}
