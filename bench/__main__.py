@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import tempfile
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -46,7 +47,11 @@ def main() -> None:
     except ValueError as error:
         parser.error(str(error))
     console = Console()
-    document = _measure(options, wanted, kept, asked.out, console)
+    try:
+        document = _measure(options, wanted, kept, asked.out, console)
+    except RuntimeError as error:
+        # What was done before it is in the result file.
+        sys.exit(str(error))
     console.print(report.table(document))
     for note in report.notes(document):
         console.print(note, highlight=False, soft_wrap=True)

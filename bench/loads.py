@@ -1,4 +1,4 @@
-"""P1, P2, P3 and W1: one file into an empty warehouse, and once more into a warm one."""
+"""P1, P2, P3, W1 and W2: one file into an empty warehouse, and once more into a warm one."""
 
 import shutil
 from collections.abc import Sequence
@@ -155,4 +155,23 @@ def new_customers(bench: Bench) -> Measure:
         sides=[usual_side, worst_side],
         value=ratio(worst_side, usual_side),
         value_is="time with one order to a customer on average / time with five",
+    )
+
+
+def scattered_keys(bench: Bench) -> Measure:
+    """W2: the worst case for the facts: keys in no order, which no range tells from known ones."""
+    load = partial(bench.load, bench.spec)
+    usual_side, worst_side = bench.compare(
+        "W2",
+        [
+            Contender("counting up", "order ids of each block above those before", load),
+            Contender("in no order", "the same ids, scattered", partial(load, scattered=True)),
+        ],
+    )
+    return Measure(
+        id="W2",
+        title="Order ids in no order",
+        sides=[usual_side, worst_side],
+        value=ratio(worst_side, usual_side),
+        value_is="time with order ids in no order / time with ids that count up",
     )

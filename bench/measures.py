@@ -10,13 +10,14 @@ _SINGLE: dict[str, Callable[[Bench], Measure]] = {
     "P3": loads.second_load,
     "P7": rules.validation,
     "W1": loads.new_customers,
+    "W2": loads.scattered_keys,
     "P6": scale.small_files,
     "P5": scale.growth,
     "P4": scale.memory,
 }
 """The longest last: what has been measured by then is written already."""
 
-NAMES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "W1")
+NAMES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "W1", "W2")
 
 
 def run_measures(bench: Bench, wanted: set[str], on_done: Callable[[Measure], None]) -> None:

@@ -100,14 +100,14 @@ class Bench:
         """Show a line that stays."""
         self._console.print(line, highlight=False, soft_wrap=True)
 
-    def load(self, spec: GenerateSpec, template: str = TEMPLATE) -> Run:
+    def load(self, spec: GenerateSpec, template: str = TEMPLATE, *, scattered: bool = False) -> Run:
         """The pipeline, on generated files, into a place of its own.
 
         Raises:
             RuntimeError: Not every row was read.
         """
         with self.ground.place(template) as place:
-            place.upload(spec)
+            place.upload(spec, scattered=scattered)
             run = self.pipeline(place, spec.files)
         if run.rows != spec.rows * spec.files:
             raise RuntimeError(f"{run.rows} rows were read, {spec.rows * spec.files} made")
