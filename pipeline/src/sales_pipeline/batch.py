@@ -36,13 +36,16 @@ class Connections:
     bucket_name: str
     credentials: Credentials
     _warehouse: Warehouse | None = field(default=None, init=False)
+    _bucket: Bucket | None = field(default=None, init=False)
 
     def doors(self) -> Doors:
         """The outside systems, connected."""
         if self._warehouse is None:
             self._warehouse = Warehouse.connect(self.settings, self.credentials.database)
-        bucket = Bucket.connect(self.settings, self.credentials.object_store, self.bucket_name)
-        return Doors(bucket, self._warehouse, self.credentials)
+        if self._bucket is None:
+            login = self.credentials.object_store
+            self._bucket = Bucket.connect(self.settings, login, self.bucket_name)
+        return Doors(self._bucket, self._warehouse, self.credentials)
 
     def close(self) -> None:
         """Let go of them; the next use connects anew."""

@@ -185,7 +185,7 @@ class Bucket:
 
     def _copy(self, ref: ObjectRef, to_key: str, origin: ObjectRef) -> None:
         source = {"Bucket": self.name, "Key": ref.key, **_version(ref)}
-        extra = {
+        extra: dict[str, Any] = {
             "MetadataDirective": "REPLACE",
             "Metadata": {
                 # Enough to build the ledger anew from the archive alone. ASCII, as headers are.
@@ -195,6 +195,9 @@ class Bucket:
             "CopySourceIfMatch": ref.etag,
         }
         with self._translated_errors(ref.key):
+            if ref.size < _MULTIPART_BYTES:
+                self._client.copy_object(Bucket=self.name, Key=to_key, CopySource=source, **extra)
+                return
             # Asked first: the managed copy begins with a look of its own, which has no condition.
             self._client.head_object(
                 Bucket=self.name, Key=ref.key, IfMatch=ref.etag, **_version(ref)

@@ -11,6 +11,9 @@ from rich.table import Table
 from sales_pipeline.warehouse import Warehouse
 
 
+_PIPE_WIDTH = 2000
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which rows of the ledger are meant; what is None does not narrow."""
@@ -54,7 +57,9 @@ def show(console: Console, rows: list[dict[str, Any]]) -> None:
             *(f"{count:,}" for count in counts),
             row["error_code"] or "",
         )
-    console.print(table)
+    # In a pipe each object keeps to its one line, however long its key is.
+    wide = console if console.is_terminal else Console(file=console.file, width=_PIPE_WIDTH)
+    wide.print(table)
 
 
 def show_in_full(console: Console, row: dict[str, Any], codes: list[dict[str, Any]]) -> None:

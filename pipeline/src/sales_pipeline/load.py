@@ -1,5 +1,6 @@
 """Stage 4: batches into the star, in the one transaction that also writes ledger and rejects."""
 
+import io
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -94,12 +95,13 @@ class Load:
 
     def stage(self, batch: StagedBatch) -> None:
         """Send one batch."""
-        self.warehouse.copy("stg_customer", batch.customers)
-        self.warehouse.copy("stg_product", batch.products)
-        self.warehouse.copy("stg_sales", batch.sales)
+        if batch.orders is None:
+            return
+        self.warehouse.copy("stg_customer", io.BytesIO(batch.customers))
+        self.warehouse.copy("stg_product", io.BytesIO(batch.products))
+        self.warehouse.copy("stg_sales", io.BytesIO(batch.sales))
         self._dates |= batch.dates
-        if batch.orders:
-            self._orders = self._orders.then(batch.orders) if self._orders else batch.orders
+        self._orders = self._orders.then(batch.orders) if self._orders else batch.orders
         self.accepted += batch.accepted
 
     def merge(

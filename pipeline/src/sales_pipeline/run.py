@@ -269,7 +269,7 @@ class ObjectRun:
         if not reading.rejected:
             return
         reading.reject_lines.seek(0)
-        self._doors.warehouse.copy("ingest_reject", reading.reject_lines.read())
+        self._doors.warehouse.copy("ingest_reject", reading.reject_lines)
         reading.reject_rows.seek(0)
         source, ref = self._request.source, self._work.ref
         archive.store_rejects(

@@ -48,7 +48,7 @@ class Settings(BaseModel):
     vault_ca_file: Path | None = None
     vault_token_file: Path = Path("/var/run/secrets/vault.hashicorp.com/serviceaccount/token")
 
-    block_bytes: int = Field(default=8 * 1024 * 1024, ge=64)
+    block_bytes: int = Field(default=4 * 1024 * 1024, ge=64)
     """How much of a file is in work at once: memory is a small multiple of it."""
     termination_log: Path | None = None
     """Where the report goes for the operator; Kubernetes mounts /dev/termination-log."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import psycopg
 from psycopg import sql
@@ -16,6 +16,8 @@ from psycopg import sql
 from sales_pipeline.credentials import DatabaseLogin
 from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
+
+_PIECE_BYTES = 1024 * 1024
 
 Params = Mapping[str, Any]
 
@@ -110,13 +112,12 @@ class Warehouse:
             cursor = self._connection.execute(statement.encode(), params)
             return cursor.fetchall() if cursor.description else []
 
-    def copy(self, table: str, rows: bytes) -> None:
+    def copy(self, table: str, rows: IO[bytes]) -> None:
         """Append rows, CSV in the order of the table's columns, by COPY."""
-        if not rows:
-            return
         statement = sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(sql.Identifier(table))
         with self.translated_errors(), self._connection.cursor().copy(statement) as copy:
-            copy.write(rows)
+            while piece := rows.read(_PIECE_BYTES):
+                copy.write(piece)
 
     def use_schema(self, schema: str) -> None:
         """Create a schema if need be and put it first on the search path."""
