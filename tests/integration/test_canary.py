@@ -76,7 +76,7 @@ HEADER = ",".join(COLUMNS).encode() + b"\n"
 GOOD = as_csv(person() for _ in range(20))
 MIXED = (
     as_csv([*(person() for _ in range(30)), *broken_rows()])
-    + line(person()).replace(b"\n", b",Zqxjvmore,917-480-1234\n", 1)
+    + line(person(customer_address="Zqxjvstreet")).replace(b"\n", b",Zqxjv,917-480-1234\n")
     + b"Zqxjvanna,Zqxjvbeth,917-480-1234\n"
     + b'ORD-1,"Zqxjv"anna,"zqxjv@example.com\n'
     + line(person())
@@ -138,12 +138,13 @@ class TestEveryWay:
         assert code == ExitCode.DATA
         assert files["loaded"] == LOADED
         assert files["quarantined"] == len(FILES) - LOADED
-        assert sandbox.keys("raw/") == []
+        assert sandbox.listing("raw/") == []
         codes = {code for (code,) in sandbox.query("SELECT DISTINCT code FROM ingest_reject")}
         assert len(codes) >= 20
         assert {"row.malformed", "row.too_few_fields", "row.too_many_fields"} <= codes
 
-    def test_what_is_kept(self, sandbox, job):
+    @pytest.mark.usefixtures("job")
+    def test_what_is_kept(self, sandbox):
         """Database, quarantine and server logs hold no canary."""
         found = places(sandbox)
         rejects = [place for place in found if place.endswith(".rejects.csv")]
@@ -157,7 +158,8 @@ class TestEveryWay:
     @pytest.mark.parametrize(
         "options", [["--json"], [], ["-o", "raw/mixed.csv"], ["-o", "raw/no header.csv"]]
     )
-    def test_history(self, sandbox, job, options):
+    @pytest.mark.usefixtures("job")
+    def test_history(self, sandbox, options):
         """What the ledger tells people names no canary."""
         ended = command("history", "-b", sandbox.bucket, *options, environ=sandbox.environ())
         assert (ended.code, len(ended.out) > 100) == (ExitCode.DONE, True)
@@ -173,7 +175,8 @@ class TestEveryWay:
         assert "file.csv" in ended.out
         assert sightings({"out": ended.out.encode(), "err": ended.err.encode()}) == []
 
-    def test_reprocess(self, sandbox, job):
+    @pytest.mark.usefixtures("job")
+    def test_reprocess(self, sandbox):
         """Reading everything again, under another contract, shows no canary either."""
         spec = SPEC | {"format": {"fallbackEncoding": "cp1252"}, "privacy": {"email": "Sha256"}}
         environ = sandbox.environ(sandbox.request(run="r2", **spec))

@@ -68,7 +68,7 @@ class TestTwoRuns:
         assert set(found) <= {Fate.LOADED, Fate.ALREADY_LOADED, Fate.GONE}
         assert platform.ledger("status", "rows_loaded") == [("loaded", 10)]
         assert quantities(platform) == AFTER_A
-        assert platform.keys() == [platform.ledger("archived_key")[0][0]]
+        assert platform.listing() == [platform.ledger("archived_key")[0][0]]
 
     def test_on_different_objects_with_the_same_orders(self, platform):
         """Runs on objects that meet in the star do not hinder each other into an error."""
@@ -116,7 +116,7 @@ class TestUploadedAgain:
         assert (result.fate, result.rows) == (Fate.ALREADY_LOADED, Rows())
         assert (sandbox.checksum(), sandbox.ledger("object_id", "committed_at")) == first
         assert sandbox.traces("raw/") == []
-        assert sandbox.keys() == [result.archived_key]
+        assert sandbox.listing() == [result.archived_key]
 
     def test_same_bytes_in_parts(self, platform):
         """The same bytes uploaded in parts have another ETag, and are found out by their hash."""
@@ -129,7 +129,7 @@ class TestUploadedAgain:
         assert "-" in platform.stored(KEY).etag
         assert fates(platform.sweep()) == [Fate.ALREADY_LOADED]
         assert len(platform.ledger("key")) == 1
-        assert platform.keys("raw/") == []
+        assert platform.listing("raw/") == []
 
     def test_same_bytes_other_key(self, platform):
         """The same bytes under another key are an object of their own; the star says the same."""
@@ -139,7 +139,7 @@ class TestUploadedAgain:
         assert fates(platform.run(platform.request(other))) == [Fate.LOADED]
         assert platform.checksum() == star
         assert platform.ledger("key", "rows_read") == [(KEY, 10), ("raw/b.csv", 10)]
-        assert len(platform.keys("processed/")) == 2
+        assert len(platform.listing("processed/")) == 2
 
     @pytest.mark.parametrize("kind", ["platform", "unversioned"])
     def test_new_bytes_same_key(self, request, kind):
@@ -150,7 +150,7 @@ class TestUploadedAgain:
         assert fates(sandbox.run(sandbox.request(ref))) == [Fate.LOADED]
         assert quantities(sandbox) == AFTER_B
         assert sandbox.ledger("rows_read", "rows_loaded") == [(10, 10), (10, 10)]
-        assert len(sandbox.keys("processed/")) == 2
+        assert len(sandbox.listing("processed/")) == 2
         assert fates(sandbox.run(sandbox.request(ref))) == [Fate.GONE]
 
     @pytest.mark.parametrize("kind", ["platform", "unversioned"])
@@ -162,7 +162,7 @@ class TestUploadedAgain:
             assert fates(sandbox.run(sandbox.request(ref))) == [Fate.LOADED]
         assert quantities(sandbox) == AFTER_B | AFTER_A
         assert len(sandbox.ledger("key")) == 2
-        assert len(sandbox.keys("processed/")) == 2
+        assert len(sandbox.listing("processed/")) == 2
 
 
 class TestOverwritten:

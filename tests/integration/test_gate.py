@@ -27,7 +27,7 @@ def with_bad(count):
 
 
 def rejects_of(sandbox):
-    (key,) = (key for key in sandbox.keys("quarantine/") if key.endswith(".rejects.csv"))
+    (key,) = (key for key in sandbox.listing("quarantine/") if key.endswith(".rejects.csv"))
     return key, list(csv.DictReader(io.StringIO(sandbox.read(key).decode())))
 
 
@@ -135,7 +135,7 @@ def test_warning(platform, tmp_path):
     ]
     key, rows = rejects_of(platform)
     assert len(rows) == 3
-    assert platform.keys() == [platform.ledger("archived_key")[0][0], key]
+    assert platform.listing() == [platform.ledger("archived_key")[0][0], key]
 
 
 def test_rejects_of_a_loaded_object(platform):

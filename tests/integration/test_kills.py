@@ -3,7 +3,7 @@
 import pytest
 
 from sales_api.report import Fate
-from tests.support.killer import AGAIN, LOAD, MIGRATION, REFUSAL
+from tests.support.killer import AGAIN, FIRST_LOAD, LOAD, MIGRATION, REFUSAL
 from tests.support.sales_file import as_csv, order, sale, sales
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -24,6 +24,7 @@ ROWS = [
 FILE = as_csv(ROWS)
 REJECTED = 3
 DISTINCT = {row["order_id"] for row in ROWS} | {order(n) for n in range(30, 50)}
+COUNTS = ("rows_read", "rows_loaded", "rows_rejected", "rows_deduplicated")
 STRICT = {"quality": {"maxRejectedRows": 0}}
 
 
@@ -65,20 +66,27 @@ def assert_loaded(sandbox):
     rejects = "SELECT count(DISTINCT row_number), count(*) FROM ingest_reject WHERE object_id = %s"
     assert sandbox.query(rejects, [object_id]) == [(REJECTED, REJECTED + 1)]
     assert sandbox.traces("raw/") == []
-    assert [key for key in sandbox.keys("processed/") if "march" in key] == [archived]
+    assert [key for key in sandbox.listing("processed/") if "march" in key] == [archived]
     assert sandbox.read(archived) == FILE
-    assert [key.rsplit(".", 2)[1:] for key in sandbox.keys("quarantine/")] == [["rejects", "csv"]]
+    in_quarantine = archived.replace("processed/", "quarantine/", 1)
+    assert sandbox.listing("quarantine/") == [f"{in_quarantine}.rejects.csv"]
 
 
-COUNTS = ("rows_read", "rows_loaded", "rows_rejected", "rows_deduplicated")
+def in_ledger(sandbox):
+    return sandbox.value("SELECT count(*) FROM ingest_object WHERE key = %s", [KEY]) == 1
 
 
-def expected_fate(sandbox, counts_from):
+def contents(sandbox):
+    """What lies under the object's names, before and after its move."""
+    archived = [key for key in sandbox.listing("processed/") if "march" in key]
+    return {sandbox.read(key) for key in (*sandbox.listing(KEY), *archived)}
+
+
+def next_fate(sandbox):
     """What the next run must say of the object, told from what the killed one left behind."""
-    if not sandbox.keys(KEY):
+    if not sandbox.listing(KEY):
         return Fate.GONE
-    known = sandbox.query("SELECT 1 FROM ingest_object WHERE key = %s", [KEY])
-    return counts_from if known else None
+    return Fate.ALREADY_LOADED if in_ledger(sandbox) else Fate.LOADED
 
 
 @pytest.mark.parametrize("point", LOAD)
@@ -88,11 +96,9 @@ def test_killed_load(platform, calm, point):
     request = platform.request(deliver(platform))
     die(platform, point, "run", environ=platform.environ(request))
 
-    known = bool(platform.query("SELECT 1 FROM ingest_object WHERE key = %s", [KEY]))
-    assert platform.checksum() == (after if known else before)
-    somewhere = [*platform.keys(KEY), *(k for k in platform.keys("processed/") if "march" in k)]
-    assert {platform.read(key) for key in somewhere} == {FILE}
-    expected = expected_fate(platform, Fate.ALREADY_LOADED) or Fate.LOADED
+    assert platform.checksum() == (after if in_ledger(platform) else before)
+    assert contents(platform) == {FILE}
+    expected = next_fate(platform)
 
     (result,) = platform.run(request)
     assert result.fate is expected
@@ -101,13 +107,28 @@ def test_killed_load(platform, calm, point):
     assert platform.sweep() == []
 
 
+@pytest.mark.parametrize("point", FIRST_LOAD)
+def test_killed_first_load(platform, point):
+    """Killed while orders that nobody has yet are added in one go: the next run completes it."""
+    request = platform.request(platform.put(KEY, EARLIER))
+    die(platform, point, "run", environ=platform.environ(request))
+    expected = next_fate(platform)
+    facts = "SELECT count(*), count(DISTINCT order_id) FROM fact_sales"
+    assert platform.query(facts) == ([(20, 20)] if in_ledger(platform) else [(0, 0)])
+
+    (result,) = platform.run(request)
+    assert result.fate is expected
+    assert platform.query(facts) == [(20, 20)]
+    assert platform.listing() == [result.archived_key]
+
+
 @pytest.mark.parametrize("point", REFUSAL)
 def test_killed_refusal(platform, point):
     """Killed on the way to quarantine: the next run ends with object, reason, rejects and row."""
     request = platform.request(deliver(platform), **STRICT)
     star = platform.checksum()
     die(platform, point, "run", environ=platform.environ(request))
-    expected = expected_fate(platform, Fate.QUARANTINED) or Fate.QUARANTINED
+    expected = Fate.QUARANTINED if platform.listing(KEY) else Fate.GONE
 
     (result,) = platform.run(request)
     assert result.fate is expected
@@ -120,7 +141,7 @@ def test_killed_refusal(platform, point):
     archived = row[0][-1]
     assert row == [("quarantined", "file.rejected_rows", len(ROWS), len(ROWS), archived)]
     places = [archived, f"{archived}.reason.json", f"{archived}.rejects.csv"]
-    assert platform.keys("quarantine/") == places
+    assert platform.listing("quarantine/") == places
     assert platform.read(archived) == FILE
     assert platform.traces("raw/") == []
 

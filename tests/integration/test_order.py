@@ -115,7 +115,7 @@ def test_any_order_gives_one_star(platform, processes, checksums, seed):
     assert platform.star() == expected_star(FILES, platform.pseudonym_key)
     checksums.add(platform.checksum())
     assert len(checksums) == 1
-    assert platform.keys("raw/") == []
+    assert platform.listing("raw/") == []
     unbalanced = "SELECT count(*) FROM ingest_object WHERE rows_read <> 30"
     assert platform.value(unbalanced) == 0
 

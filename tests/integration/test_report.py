@@ -88,7 +88,7 @@ class TestReport:
             name = f"{'ключ' * 40}-{number}"
             platform.put(f"raw/{name}.csv", WHOLE_BAD + name.encode())
         columns = ("order_id", "customer_email", "product_rating", "quantity", "order_date")
-        rows = [sale(order(n), **{column: "?"}) for n, column in enumerate(columns * 3)]
+        rows = [sale(order(n)) | {column: "?"} for n, column in enumerate(columns * 3)]
         platform.put("raw/z.csv", as_csv([*rows, sale(""), *sales(range(40, 50))]))
         _, report = told(platform, platform.request(run="r" * 63))
         assert report.files.quarantined == 12
@@ -104,7 +104,7 @@ class TestReport:
         assert (ended.code, report.exit_code) == (ExitCode.CONFIGURATION, ExitCode.CONFIGURATION)
         assert (report.files.loaded, report.rows.loaded) == (2, 15)
         assert report.errors[0].message == "it is wrong. Mend it."
-        assert sandbox.keys("raw/") == ["raw/bad.csv", "raw/twice.csv"]
+        assert sandbox.listing("raw/") == ["raw/bad.csv", "raw/twice.csv"]
 
     def test_of_a_request_that_is_none(self, platform, tmp_path):
         """A request that cannot be understood leaves a report too."""
@@ -138,7 +138,7 @@ class TestExitCode:
         assert ended.code == ExitCode.DATA
         assert report.errors[0].code == "file.columns_missing"
         assert len(platform.ledger("key")) == 1
-        assert platform.keys("raw/") == []
+        assert platform.listing("raw/") == []
 
 
 class TestLogs:

@@ -30,7 +30,7 @@ def order_ids(sandbox):
 
 def everything(sandbox):
     """All that a refused or repeated reprocess must leave as it is."""
-    places = {key: sandbox.read(key) for key in sandbox.keys()}
+    places = {key: sandbox.read(key) for key in sandbox.listing()}
     return sandbox.checksum(), sandbox.ledger("key", "status", "rows_read"), places
 
 
@@ -49,7 +49,7 @@ class TestRefusedBefore:
         assert order_ids(refused) == {order(n) for n in range(10)}
         ((archived, status),) = refused.ledger("archived_key", "status")
         assert status == "loaded"
-        assert refused.keys() == [archived]
+        assert refused.listing() == [archived]
         assert archived.startswith("processed/2024/a.")
         assert refused.read(archived) == RENAMED
         assert refused.value(REPLACED) == 1
@@ -171,16 +171,16 @@ class TestLoadedBefore:
 
     def test_stale_rejects_go(self, loaded):
         """Rejects of an earlier reading leave quarantine when the new one has none."""
-        assert len(loaded.keys("quarantine/")) == 1
+        assert len(loaded.listing("quarantine/")) == 1
         reprocess(loaded, "--contract-changed", **KEYED)
-        assert loaded.keys("quarantine/") == []
+        assert loaded.listing("quarantine/") == []
 
     def test_rejects_are_replaced(self, loaded):
         """Rejects of an earlier reading give way to those of the new one."""
-        (key,) = loaded.keys("quarantine/")
+        (key,) = loaded.listing("quarantine/")
         loose = {"contract": {"columns": {"order_id": {"from": "order_id", "zeroPad": 7}}}}
         reprocess(loaded, "--contract-changed", **loose)
-        assert loaded.keys("quarantine/") == [key]
+        assert loaded.listing("quarantine/") == [key]
         (row,) = loaded.query(
             "SELECT count(*), count(DISTINCT object_id) FROM ingest_reject"
             " JOIN ingest_object USING (object_id) WHERE superseded_by IS NULL"

@@ -111,12 +111,10 @@ def no_rights(sandbox, folder):
 
 
 def no_right_to_connect(sandbox, folder):
-    sandbox.query(
-        sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(
-            sql.Identifier(sandbox.settings.db_name)
-        )
-    )
-    return no_rights(sandbox, folder)
+    environ = no_rights(sandbox, folder)
+    login = json.loads((folder / "credentials" / "database").read_text())["username"]
+    sandbox.query(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(login)))
+    return environ
 
 
 def no_request(sandbox, folder):
@@ -188,7 +186,7 @@ CASES = {
 
 
 def assert_untouched(sandbox):
-    assert sandbox.keys() == [KEY]
+    assert sandbox.listing() == [KEY]
     assert sandbox.read(KEY) == FILE
     assert sandbox.ledger("key") == []
     assert sandbox.value("SELECT count(*) FROM fact_sales") == 0
@@ -197,7 +195,7 @@ def assert_untouched(sandbox):
 def assert_loads(sandbox):
     assert [result.fate for result in sandbox.sweep()] == [Fate.LOADED]
     assert sandbox.value("SELECT count(*) FROM fact_sales") == 10
-    assert sandbox.keys() == [sandbox.ledger("archived_key")[0][0]]
+    assert sandbox.listing() == [sandbox.ledger("archived_key")[0][0]]
 
 
 def in_words(lines):
@@ -277,7 +275,7 @@ class TestLostOnTheWay:
         (result,) = waiting.sweep()
         waiting.services.postgres.start_again()
         assert result.fate is Fate.LOADED
-        assert waiting.keys() == [result.archived_key]
+        assert waiting.listing() == [result.archived_key]
 
     def test_database_stays_away(self, waiting, at):
         """A database that does not come back fails the object, which stays where it is."""
@@ -296,7 +294,7 @@ class TestLostOnTheWay:
         (result,) = waiting.sweep()
         assert result.fate in {Fate.LOADED, Fate.ALREADY_LOADED}
         assert waiting.value("SELECT count(*) FROM fact_sales") == 10
-        assert waiting.keys() == [result.archived_key]
+        assert waiting.listing() == [result.archived_key]
         assert len(waiting.ledger("key")) == 1
 
     def test_answer_to_the_commit_is_lost(self, waiting, monkeypatch):
@@ -313,7 +311,7 @@ class TestLostOnTheWay:
         (result,) = waiting.sweep()
         assert result.fate is Fate.ALREADY_LOADED
         assert waiting.value("SELECT count(*) FROM fact_sales") == 10
-        assert waiting.keys() == [result.archived_key]
+        assert waiting.listing() == [result.archived_key]
 
     def test_backend_is_ended(self, waiting, at):
         """A session that an administrator ends costs a try, not the run."""

@@ -77,7 +77,7 @@ def _bucket(sandbox: Sandbox) -> dict[str, bytes]:
     archived = "SELECT archived_key FROM ingest_object"
     originals = {key for (key,) in sandbox.query(archived)}
     found = {}
-    for key in sandbox.keys():
+    for key in sandbox.listing():
         answer = sandbox.s3.get_object(Bucket=sandbox.bucket, Key=key)
         body = answer["Body"].read()
         found[f"name and metadata of {key}"] = f"{key} {answer['Metadata']}".encode()

@@ -55,8 +55,9 @@ LOAD = {
     "after the ledger row": after("ledger:write"),
     "after the customers": after("warehouse:Warehouse.run", argument="merge_customers"),
     "after the products": after("warehouse:Warehouse.run", argument="merge_products"),
-    "after the new orders": after("warehouse:Warehouse.run", argument="insert_sales"),
-    "after the known orders": after("warehouse:Warehouse.value", argument="contest_sales"),
+    "after the keys are resolved": after("warehouse:Warehouse.run", argument="resolve_keys"),
+    "after the new orders": after("warehouse:Warehouse.run", argument="insert_new_sales"),
+    "after the known orders": after("warehouse:Warehouse.run", argument="update_won_sales"),
     "after the ledger's counts": after("ledger:write_counts"),
     "before the rejects are stored": before("archive:store_rejects"),
     "after the rejects are stored": after("archive:store_rejects"),
@@ -68,6 +69,13 @@ LOAD = {
     "before the report": before("summary:report_of"),
 }
 """Points on the way of an object that is loaded."""
+
+FIRST_LOAD = {
+    "after all orders at once": after("warehouse:Warehouse.run", argument="insert_sales"),
+    "after the first counts": after("ledger:write_counts"),
+    "after the first commit": after("run:ObjectRun._load_once"),
+}
+"""Points on the way of an object none of whose orders is known."""
 
 REFUSAL = {
     "before the refusal": before("run:ObjectRun._refuse"),
@@ -97,7 +105,7 @@ MIGRATION = {
     "before the migration's commit": after("migrate:_apply", nth=2),
 }
 
-POINTS = LOAD | REFUSAL | AGAIN | MIGRATION
+POINTS = LOAD | FIRST_LOAD | REFUSAL | AGAIN | MIGRATION
 
 
 def arm(point: Point, act: Callable[[], None]) -> None:

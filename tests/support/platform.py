@@ -27,7 +27,7 @@ from sales_pipeline.demo.services import EmbeddedServices
 from sales_pipeline.run import Result, Work
 from sales_pipeline.settings import PREFIX, Settings
 from tests.support.checksum import Star, checksum, star
-from tests.support.services import fresh_bucket, unique
+from tests.support.services import unique
 
 ROOT = Path(__file__).parents[2]
 UPLOADED = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -46,6 +46,16 @@ def run(settings: Settings, request: RunRequest, *works: Work) -> list[Result]:
         return list(process_all(works or first_readings(found), request, opened))
 
 
+def clear(s3: Any, bucket: str) -> None:
+    """Delete every version of every object, and the markers of those deleted before."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in found]
+        if objects:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
 @dataclass(frozen=True)
 class Installation:
     """Servers with the platform's roles, and a migrated database to copy."""
@@ -54,6 +64,8 @@ class Installation:
     template: demo.Platform
     cache: Path
     """For compiled modules, so that the many processes of the tests start quickly."""
+    buckets: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
+    """Empty ones, those with versions and those without."""
 
     @classmethod
     def make(cls, services: EmbeddedServices, folder: Path) -> Self:
@@ -77,12 +89,27 @@ class Installation:
             self.services.postgres.drop_database(name)
 
     @contextmanager
+    def bucket(self, s3: Any, *, versioned: bool) -> Iterator[str]:
+        """An empty bucket; emptied afterwards and used again, since a new one is slow at first."""
+        empty = self.buckets[versioned]
+        if not empty:
+            empty.append(unique("sandbox").replace("_", "-"))
+            self.services.s3.create_bucket(empty[-1], versioned=versioned)
+        name = empty.pop()
+        try:
+            yield name
+        finally:
+            self.services.s3.start_again()
+            clear(s3, name)
+        empty.append(name)
+
+    @contextmanager
     def sandbox(self, *, versioned: bool = True, migrated: bool = True) -> Iterator["Sandbox"]:
         """A fresh platform."""
         with (
-            fresh_bucket(self.services.s3, versioned=versioned) as bucket,
-            self.database(migrated=migrated) as name,
             closing(self.services.s3.client()) as s3,
+            self.bucket(s3, versioned=versioned) as bucket,
+            self.database(migrated=migrated) as name,
         ):
             yield Sandbox(
                 services=self.services,
@@ -139,7 +166,7 @@ class Sandbox:
             modified_at=modified_at or UPLOADED,
         )
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def listing(self, prefix: str = "") -> list[str]:
         """The keys there are, in order."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]

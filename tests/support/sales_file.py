@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tests.support.sales_record import COLUMNS
 
@@ -40,10 +41,10 @@ def sales(numbers: Iterable[int], **changes: object) -> list[dict[str, str]]:
     return [sale(order(number), **changes) for number in numbers]
 
 
-def as_csv(rows: Iterable[Mapping[str, str]], delimiter: str = ",") -> bytes:
-    """The file with these rows."""
+def as_csv(rows: Iterable[Mapping[str, str]], **dialect: Any) -> bytes:
+    """The file with these rows; `dialect` as for `csv.writer`."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", delimiter=delimiter)
+    writer = csv.DictWriter(out, COLUMNS, **{"lineterminator": "\n", **dialect})
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue().encode()
