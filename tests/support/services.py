@@ -3,7 +3,6 @@
 import http
 import http.client
 import secrets
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import trustme
 from botocore.exceptions import ClientError
 
 from sales_pipeline.demo.postgres_server import PostgresServer
@@ -110,21 +110,9 @@ def serves_stranger(port: int, path: str) -> bool:
 def make_certificates(folder: Path) -> Certificates:
     """An authority made on the spot and a certificate for loopback signed by it."""
     made = Certificates(folder / "server.pem", folder / "server.key", folder / "ca.pem")
-    authority_key = folder / "ca.key"
-    signed_by = ["-CA", str(made.authority), "-CAkey", str(authority_key)]
-    names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
-    _openssl_request("test authority", made.authority, authority_key, ["CA:TRUE"], [])
-    _openssl_request("loopback", made.certificate, made.key, ["CA:FALSE", names], signed_by)
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1", "localhost")
+    authority.cert_pem.write_to_path(made.authority)
+    leaf.cert_chain_pems[0].write_to_path(made.certificate)
+    leaf.private_key_pem.write_to_path(made.key)
     return made
-
-
-def _openssl_request(
-    name: str, certificate: Path, key: Path, extensions: list[str], options: list[str]
-) -> None:
-    constraints, *others = extensions
-    added = [f"basicConstraints=critical,{constraints}", *others]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", f"/CN={name}"]
-    command += ["-out", str(certificate), "-keyout", str(key), *options]
-    command += [word for extension in added for word in ("-addext", extension)]
-    subprocess.run(command, check=True, capture_output=True)
