@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import machine, report
 from bench.ground import Ground
-from bench.measures import NAMES, run_measures
+from bench.measures import NAMES, USUAL, run_measures
 from bench.results import Measure
 from bench.runner import REPOSITORY, Bench, Options
 from rich.console import Console
@@ -61,7 +61,12 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("--only", default=",".join(NAMES), metavar="IDS", help="some of %(default)s")
+    add(
+        "--only",
+        default=",".join(USUAL),
+        metavar="IDS",
+        help=f"some of {', '.join(NAMES)} (%(default)s)",
+    )
     add("--rows", type=_positive, help="rows of the usual file")
     add("--repeats", type=_positive, help="runs of each side")
     add("--quick", action="store_true", help="small sizes: a smoke test that gives no figures")

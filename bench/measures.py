@@ -18,6 +18,8 @@ _SINGLE: dict[str, Callable[[Bench], Measure]] = {
 """The longest last: what has been measured by then is written already."""
 
 NAMES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "W1", "W2")
+USUAL = ("P1", "P2", "P3", "P4", "P5", "P7")
+"""Those of one file's way; the others are asked for by name."""
 
 
 def run_measures(bench: Bench, wanted: set[str], on_done: Callable[[Measure], None]) -> None:
