@@ -164,6 +164,17 @@ class TestUploadedAgain:
         assert len(sandbox.ledger("key")) == 2
         assert len(sandbox.listing("processed/")) == 2
 
+    def test_same_bytes_other_contract(self, platform):
+        """The same bytes under a changed contract are read again, also when it changes back."""
+        changed = {"contract": {"costFactor": "0.5"}}
+        for number, (body, spec) in enumerate([(A, {}), (B, {}), (A, changed), (A, {})]):
+            ref = platform.put(KEY, body, minutes(number))
+            assert fates(platform.run(platform.request(ref, **spec))) == [Fate.LOADED]
+        assert quantities(platform) == AFTER_B | AFTER_A
+        profits = "SELECT profit::text FROM fact_sales WHERE quantity = 2 GROUP BY 1"
+        assert platform.query(profits) == [("20.00",)]
+        assert len(platform.ledger("key")) == 2
+
 
 class TestOverwritten:
     """Somebody uploads new content under the key of an object that is being loaded."""

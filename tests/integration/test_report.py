@@ -115,6 +115,17 @@ class TestReport:
         assert (report.run, report.errors[0].code) == ("", "request.invalid")
 
 
+def test_nowhere_to_leave_it(platform, tmp_path):
+    """A report that cannot be written is logged, and the run is what it was without it."""
+    request = platform.request(platform.put("raw/a.csv", GOOD))
+    place = tmp_path / "missing" / "termination"
+    ended = command("run", environ=platform.environ(request, termination_log=place))
+    assert ended.code == ExitCode.DONE
+    first, *_, last = map(json.loads, ended.err.splitlines()[1:])
+    assert (first["event"], first["where"]) == ("report not written", str(place))
+    assert last["report"]["files"]["loaded"] == 1
+
+
 class TestExitCode:
     def test_waiting_may_help_first(self, mixed, told, failing):
         """Of a bad object and a temporary failure, the latter decides: trying again has a use."""

@@ -1,11 +1,14 @@
 """Objects read again under the contract as it is now: what is replaced, and what stays."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
 from sales_api.report import ExitCode, Fate
 from tests.support.command import command
+from tests.support.platform import UPLOADED
 from tests.support.sales_file import as_csv, order, sale, sales
 
 pytestmark = pytest.mark.integration
@@ -233,6 +236,30 @@ class TestPrecedence:
         for table in ("fact_sales", "dim_customer", "dim_product"):
             assert platform.query(dates.format(table)) == [("2020-01-01",)]
         assert platform.ledger("rows_read", "rows_loaded") == [(10, 10)]
+
+    def test_later_content_of_the_key_stays(self, platform):
+        """A refused object that is mended late does not undo what came under its key since."""
+        old = platform.put(A, RENAMED, UPLOADED)
+        new = platform.put(A, as_csv(sales(range(5), quantity=7)), UPLOADED + timedelta(hours=1))
+        platform.run(platform.request(old, new))
+        assert reprocess(platform, "--quarantined", **UNITS).code == ExitCode.DONE
+        rows = platform.query("SELECT quantity, count(*) FROM fact_sales GROUP BY 1 ORDER BY 1")
+        assert rows == [(2, 5), (7, 5)]
+        assert platform.ledger("status", "rows_loaded") == [("loaded", 5), ("loaded", 5)]
+
+    def test_two_at_once(self, platform):
+        """Two reprocesses at once end like one."""
+        ref = platform.put(A, RENAMED)
+        platform.run(platform.request(ref))
+        request, work = platform.request(run="r2", **UNITS), platform.again(ref)
+        with ThreadPoolExecutor(2) as pool:
+            runs = [pool.submit(platform.run, request, work) for _ in range(2)]
+        fates = {run.result()[0].fate for run in runs}
+        assert fates <= {Fate.LOADED, Fate.GONE}
+        assert Fate.LOADED in fates
+        assert len(order_ids(platform)) == 10
+        assert platform.ledger("status") == [("loaded",)]
+        assert platform.listing() == [platform.ledger("archived_key")[0][0]]
 
     def test_another_objects_rows_stay(self, platform):
         """Orders that another object won before are still that object's."""

@@ -139,6 +139,13 @@ def test_data_that_stands_for_a_header_is_not_quoted(text):
         assert word not in str(error)
 
 
+def test_header_with_an_open_quote_swallows_no_rows():
+    """Also where unknown columns are ignored: the rows would be part of a name."""
+    contract = any_columns(["a", "b"], unknown_columns=IGNORE)
+
+    assert refused('a,b,"c\n1,2,3\n4,5,6\n', contract=contract).code == FileCode.COLUMNS_MISSING
+
+
 def test_header_names_where_there_is_no_header():
     """They name the columns, and the first line is a record."""
     found = sniffed("1;2\n", Format(header=False, header_names=["a", "b"]))

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sales_api.names import ORDER_LINE, RECORD_COLUMNS
@@ -129,6 +129,8 @@ def test_hash_key_is_stable_and_of_ten_characters():
 
 
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=8))
+@example([("a\x1fb", "c"), ("a", "b\x1fc")])
+@example([("\\x", ""), ("\x1f", ""), ("\\\x1f", ""), ("\\\\x", "")])
 def test_keys_differ_exactly_where_values_differ(rows):
     """Whatever characters are in the values: no separator of ours can be forged."""
     stripped = pl.DataFrame(rows, orient="row", schema=["a", "b"]).select(
@@ -379,6 +381,7 @@ def scale(low, high, to_low, to_high, decimals=2):
         ("0.5", scale("0", "1", "5", "1", 1), "3.0"),
         ("-1", scale("-1", "1", "0", "1"), "0.00"),
         ("1.00005", scale("0", "9", "0", "9", 4), "1.0001"),
+        ("0.00499999999999999999", scale("0", "1", "999999998", "999999999"), "999999998.00"),
         ("10.001", scale("0", "10", "1", "5"), None),
         ("-0.1", scale("0", "10", "1", "5"), None),
         ("1e1", scale("0", "10", "1", "5"), None),

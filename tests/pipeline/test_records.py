@@ -19,9 +19,10 @@ from sales_pipeline.records import (
     RegularBlock,
     blocks,
     parse,
+    regular_records,
 )
 from tests.support.csv_soup import ALPHABET, files, soup, written
-from tests.support.reading import pieces
+from tests.support.reading import pieces, sifting
 
 MALFORMED = RowCode.ROW_MALFORMED
 sizes = st.integers(1, 200)
@@ -42,9 +43,7 @@ def numbered(block, first=0):
 def all_records(data, shape, block_bytes=1 << 20, piece=1 << 20, sift=records.FINE_BYTES):
     """Each record of a stream: its cells or its code."""
     found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "FINE_BYTES", sift)
-        patch.setattr(records, "COARSE_BYTES", 4 * sift)
+    with sifting(sift):
         read = list(blocks(pieces(data, piece), shape, block_bytes))
     for block in read:
         if isinstance(block, RegularBlock):
@@ -215,6 +214,23 @@ def test_line_feed_in_a_file_of_carriage_returns(block_bytes):
     got = all_records(b'1,2\r3\n,4\r5,"6\n7"\r', grammar(2, "\r"), block_bytes)
 
     assert got == [["1", "2"], MALFORMED, ["5", "6\n7"]]
+
+
+@pytest.mark.parametrize(
+    ("outside", "eol"),
+    [
+        (b"1,2\r3\n,4\r", "\r"),
+        (b"1,2\n3\r,4\n", "\n"),
+        (b"1,2\n3\n", "\n"),
+        (b"1,2,3\n4\n", "\n"),
+        (b"\n1,2,3\n", "\n"),
+        (b'1,x"\n', "\n"),
+        (b'1,"x\n', "\n"),
+    ],
+)
+def test_what_is_not_proved_regular(outside, eol):
+    """Polars would make something of each of these, and something else than the csv module."""
+    assert regular_records(outside, grammar(2, eol)) is None
 
 
 @pytest.mark.parametrize("text", ["\n\n1,2\n\n\n3,4\n\n", "\r\n1,2\r\n\r\n3,4"])

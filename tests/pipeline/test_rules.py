@@ -68,6 +68,24 @@ def test_rules_accept_only_what_the_model_accepts(rows, rules):
             assert model_values(record, row) == {n: meaning(n, text) for n, text in row.items()}
 
 
+@pytest.mark.parametrize("name", [*WITH_LINE, "customer_key"])
+def test_rules_accept_only_the_right_words(name):
+    """The same for every odd word there is a list of, each in a row that is right otherwise."""
+    good = {
+        n: v for n, v in sale("ORD-000001").items() if n != "customer_email" or name != KEYED[0]
+    }
+    frame = stripped([{**good, name: word} for word in nasty.words(name)])
+    sure = verdicts(frame, Rules())
+
+    for accepted_here, row in zip(sure, frame.iter_rows(named=True), strict=True):
+        found = check(row, Rules())
+        if accepted_here:
+            assert isinstance(found, SalesRecord)
+            assert model_values(found, [name])[name] == meaning(name, row[name])
+    assert any(sure)
+    assert not all(sure)
+
+
 mail_parts = st.text("aZ09._%+-'@", max_size=8)
 mails = st.one_of(
     st.sampled_from([*nasty.MAILS_RIGHT, *nasty.MAILS_WRONG]),

@@ -100,6 +100,23 @@ _LENGTHS = {
     "customer_key": 4096,
 }
 
+
+def words(name: str) -> list[str]:
+    """Every word this module knows for a column, right or wrong, bare and with odd ends."""
+    if name in _WORDS:
+        known = [word for kind in _WORDS[name] for word in kind]
+    else:
+        longest = _LENGTHS[name]
+        known = [
+            c * n
+            for c in "x\u00e9\U0001d11e\x00\ufffd"
+            for n in (1, 9, 10, 11, longest, longest + 1)
+        ]
+    wide = [word.translate(FULL_WIDTH) for word in known]
+    padded = [f"{word}{blank}" for word in known for blank in BLANKS]
+    return [*known, *wide, *padded, *(f"\x1c{word}" for word in known)]
+
+
 noise = st.one_of(
     st.text(max_size=12),
     st.text("0123456789.-+eE/: ", max_size=12),

@@ -1,6 +1,7 @@
 """Puts bytes through the pure stages: reader, mapping, validation."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 
 from sales_api.names import RECORD_COLUMNS
 from sales_api.v1alpha1 import ColumnMapping, Contract, Format
+from sales_pipeline import records
 from sales_pipeline.errors import PermanentError
 from sales_pipeline.mapping import to_record
 from sales_pipeline.read import ROW_NUMBER, Reader
@@ -36,6 +38,15 @@ def reader(
         where=WHERE,
         block_bytes=block,
     )
+
+
+@contextmanager
+def sifting(size: int) -> Iterator[None]:
+    """Look at files in windows of about this size, small enough for the files of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "FINE_BYTES", size)
+        patch.setattr(records, "COARSE_BYTES", 3 * size)
+        yield
 
 
 def any_columns(names: list[str], **changes: object) -> Contract:
@@ -96,7 +107,8 @@ def judge(
     fmt, contract = fmt or Format(), contract or Contract()
     total, accepted, rejected = 0, [], {}
     for batch in reader(data, fmt, contract, **sizes).batches():
-        verdict = validate(to_record(batch.frame, contract, fmt.null_values), contract)
+        record = to_record(batch.frame, contract, fmt.null_values)
+        verdict = validate(record, contract)
         total += batch.read
         accepted += verdict.accepted.to_dicts()
         for number, _, code in pl.concat([batch.rejects, verdict.rejects]).iter_rows():

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from sales_pipeline.warehouse import Warehouse
 
-
 _PIPE_WIDTH = 2000
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sales_api.report import ExitCode
+from sales_api.report import ExitCode, RunReport
 from sales_api.request import RequestError, RunRequest
 from sales_pipeline import logs, summary
 from sales_pipeline.batch import Connections, connections, ignore, process_all
@@ -76,13 +76,21 @@ def execute(
         error = stopped
     report = summary.report_of(request, results, error, started_at)
     if settings.termination_log:
-        settings.termination_log.write_bytes(report.to_message())
+        _leave(report, settings.termination_log)
     if error:
         raise error
     if console.is_terminal:
         summary.show(console, results, seconds=time.monotonic() - started)
     log.info("run ended", extra={"report": report.model_dump(by_alias=True, mode="json")})
     return report.exit_code
+
+
+def _leave(report: RunReport, place: Path) -> None:
+    try:
+        place.write_bytes(report.to_message())
+    except OSError as error:
+        # What was done is done: that nobody hears of it here must not make it a failure.
+        log.error("report not written", extra={"where": str(place), "why": error.strerror})  # noqa: TRY400
 
 
 def _results(
