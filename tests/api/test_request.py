@@ -91,13 +91,6 @@ def test_identity_is_the_version_where_there_is_one():
     assert ref().identity == "abc"
 
 
-def test_modified_is_in_whole_seconds():
-    """Listings tell milliseconds, headers do not, and both are the same object."""
-    assert ref(modified_at=NOON + timedelta(milliseconds=999)) == ref()
-    plus_two = timezone(timedelta(hours=2))
-    assert ref(modified_at=NOON.astimezone(plus_two)).modified_at == NOON
-
-
 def test_environment_without_request():
     """The message names the variable."""
     with pytest.raises(RequestError, match=REQUEST_ENV):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
 from sales_api.model import Model
 from sales_api.names import REQUEST_ENV
@@ -28,8 +28,8 @@ class ObjectRef(Model):
     etag: Text
     size: Annotated[int, Field(ge=0)]
     """Bytes as stored."""
-    modified_at: Annotated[AwareDatetime, AfterValidator(lambda t: t.replace(microsecond=0))]
-    """In whole seconds: listings tell milliseconds, headers do not."""
+    modified_at: AwareDatetime
+    """As a listing tells it: the headers of the object itself may be coarser."""
 
     @property
     def identity(self) -> str:
