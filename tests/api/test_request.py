@@ -1,7 +1,7 @@
 """The request: frozen into a Job, read back by the run, and refused without quoting anything."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
