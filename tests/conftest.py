@@ -3,6 +3,8 @@
 Imports of drivers are inside the fixtures: unit tests shall not wait for boto3 and psycopg.
 """
 
+import logging
+import sys
 from importlib import metadata
 
 import pytest
@@ -47,3 +49,16 @@ def database(services):
 
     with fresh_database(services.postgres) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """A command that a test runs in this process sets up logging for itself, not for the next."""
+    loggers = (logging.getLogger(), logging.getLogger("sales_pipeline"))
+    before = [(logger, [*logger.handlers], logger.level) for logger in loggers]
+    hook = sys.excepthook
+    yield
+    sys.excepthook = hook
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
