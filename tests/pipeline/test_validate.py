@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from sales_api.names import RECORD_COLUMNS
 from sales_api.v1alpha1 import ColumnMapping, Contract, Rules
+from sales_pipeline.read import REJECT_SCHEMA
 from sales_pipeline.schema import SalesRecord, check
-from sales_pipeline.validate import REJECT_SCHEMA, validate
+from sales_pipeline.validate import validate
 from tests.support import nasty
 from tests.support.sales_file import sale, sales
 

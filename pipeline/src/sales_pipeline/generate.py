@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sales_api.names import RECORD_COLUMNS
 from sales_pipeline.errors import ConfigurationError
 from sales_pipeline.generate_errors import ErrorKind, as_csv, count_errors, with_errors
-from sales_pipeline.generate_rows import COLUMNS, MAX_ORDERS, Population, good_rows, order_id
+from sales_pipeline.generate_rows import MAX_ORDERS, Population, good_rows, order_id
 
 CHUNK_ROWS = 16_384
 """About 3 MB of text: large enough to run at full speed, small enough to hold a few of."""
@@ -157,7 +158,7 @@ def iter_csv(spec: GenerateSpec, file_index: int, tally: Tally) -> Iterator[byte
         ConfigurationError: The set has no such file.
     """
     rows = spec.file_rows(file_index)
-    header = (",".join(COLUMNS) + "\n").encode()
+    header = (",".join(RECORD_COLUMNS) + "\n").encode()
     tally.size_bytes += len(header)
     yield header
     for first in rows[::CHUNK_ROWS]:

@@ -11,7 +11,8 @@ from io import BytesIO
 
 import polars as pl
 
-from sales_pipeline.generate_rows import COLUMNS, mixed, salted
+from sales_api.names import RECORD_COLUMNS
+from sales_pipeline.generate_rows import mixed, salted
 
 PARTS_PER_MILLION = 1_000_000
 ERROR = "error"
@@ -52,12 +53,14 @@ def with_errors(
 
 def as_csv(rows: pl.DataFrame) -> bytes:
     """The rows' lines; the last two cells are joined here, where one of them can be left out."""
-    category, quantity = pl.col(COLUMNS[-2]), pl.col(COLUMNS[-1])
+    category, quantity = pl.col(RECORD_COLUMNS[-2]), pl.col(RECORD_COLUMNS[-1])
     short = pl.col(ERROR).eq_missing(pl.lit(ErrorKind.TOO_FEW_FIELDS, dtype=_KINDS))
     both = pl.concat_str(category, quantity, separator=",")
     tail = pl.when(short).then(category).otherwise(both).alias("tail")
     out = BytesIO()
-    rows.select(*COLUMNS[:-2], tail).write_csv(out, include_header=False, quote_style="never")
+    rows.select(*RECORD_COLUMNS[:-2], tail).write_csv(
+        out, include_header=False, quote_style="never"
+    )
     return out.getvalue()
 
 

@@ -14,26 +14,9 @@ from functools import cache
 
 import polars as pl
 
+from sales_api.names import RECORD_COLUMNS
 from sales_pipeline import generate_catalogue as shop
 
-COLUMNS = (
-    "order_id",
-    "customer_name",
-    "customer_email",
-    "customer_phone",
-    "customer_address",
-    "product_title",
-    "product_rating",
-    "discounted_price",
-    "original_price",
-    "discount_percentage",
-    "is_best_seller",
-    "delivery_date",
-    "data_collected_at",
-    "order_date",
-    "product_category",
-    "quantity",
-)
 MAX_ORDERS = 100_000_000
 """Two letters for the seed leave eight of the ten characters for digits."""
 
@@ -99,7 +82,7 @@ def salted(seed: int, purpose: int) -> int:
 
 
 def good_rows(first: int, stop: int, population: Population) -> pl.DataFrame:
-    """The rows numbered first to stop - 1: `row`, and `COLUMNS` quoted as in a file."""
+    """The rows numbered first to stop - 1: `row`, and `RECORD_COLUMNS` quoted as in a file."""
     rows = pl.LazyFrame({"row": pl.int_range(first, stop, dtype=pl.UInt64, eager=True)})
     return (
         rows.with_columns(
@@ -113,7 +96,7 @@ def good_rows(first: int, stop: int, population: Population) -> pl.DataFrame:
             digits=mixed(pl.col("customer"), _CUSTOMER_SALT << 40),
         )
         .select("row", **_order_texts(population.seed), **_customer_texts(), **_product_texts())
-        .select("row", *COLUMNS)
+        .select("row", *RECORD_COLUMNS)
         .collect()
     )
 

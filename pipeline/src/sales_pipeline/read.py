@@ -338,9 +338,14 @@ def _parsed_frame(
         },
     }
     schema = {ROW_NUMBER: pl.Int64(), **dict.fromkeys(wanted, pl.String())}
-    rejects = {
-        "row_number": [number for number, _ in broken],
-        "field": [code.field for _, code in broken],
-        "code": [code.value for _, code in broken],
+    return pl.DataFrame(data, schema=schema), reject_frame(broken)
+
+
+def reject_frame(rejects: list[tuple[int, RowCode]]) -> pl.DataFrame:
+    """Row numbers and codes as a frame of REJECT_SCHEMA."""
+    columns = {
+        "row_number": [number for number, _ in rejects],
+        "field": [code.field for _, code in rejects],
+        "code": [code.value for _, code in rejects],
     }
-    return pl.DataFrame(data, schema=schema), pl.DataFrame(rejects, schema=REJECT_SCHEMA)
+    return pl.DataFrame(columns, schema=REJECT_SCHEMA)

@@ -6,10 +6,9 @@ import polars as pl
 
 from sales_api.v1alpha1 import Contract
 from sales_pipeline.codes import RowCode
+from sales_pipeline.read import reject_frame
 from sales_pipeline.rules import accepted as surely_accepted
 from sales_pipeline.schema import SalesRecord, check
-
-REJECT_SCHEMA = pl.Schema({"row_number": pl.Int64, "field": pl.String, "code": pl.String})
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def validate(records: pl.DataFrame, contract: Contract) -> Verdict:
     wrong = pl.Series(sorted({number for number, _ in rejects}), dtype=pl.Int64)
     rejected = doubtful.filter(pl.col("row_number").is_in(wrong.implode()))
     together = fast if slow.is_empty() else pl.concat([fast, slow]).sort("row_number")
-    return Verdict(together, rejected, _reject_frame(rejects))
+    return Verdict(together, rejected, reject_frame(rejects))
 
 
 def _judge(
@@ -57,12 +56,3 @@ def _judge(
         else:
             rejects += [(number, code) for code in verdict]
     return pl.DataFrame(good, schema=doubtful.schema), rejects
-
-
-def _reject_frame(rejects: list[tuple[int, RowCode]]) -> pl.DataFrame:
-    columns = {
-        "row_number": [number for number, _ in rejects],
-        "field": [code.field for _, code in rejects],
-        "code": [code.value for _, code in rejects],
-    }
-    return pl.DataFrame(columns, schema=REJECT_SCHEMA)
