@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sales_api.v1alpha1 import Contract, Format, UnknownColumns
 from sales_pipeline.errors import ConfigurationError
-from sales_pipeline.read import HashedChunks
+from sales_pipeline.read import HashedChunks, formats_to_try
 from tests.support.csv_soup import files, soup
 from tests.support.reading import any_columns, pieces, read, reader, refusal, sifting
 from tests.support.sales_file import as_csv, sales
@@ -156,3 +156,12 @@ def test_stored_bytes_are_hashed_as_they_pass(content, piece):
 
     assert chunks.sha256 == hashlib.sha256(content).hexdigest()
     assert sum(seen) == len(content)
+
+
+def test_fallback_is_tried_only_where_no_encoding_is_named():
+    """Whoever names an encoding means it, in a dry run as in a load."""
+    plain, named = Format(), Format(encoding="cp1252", fallback_encoding="utf-16")
+    assert formats_to_try(plain) == [plain]
+    assert formats_to_try(named) == [named]
+    either = Format(fallback_encoding="cp1252")
+    assert [f.encoding for f in formats_to_try(either)] == [None, "cp1252"]

@@ -15,7 +15,7 @@ from sales_pipeline.dialect import Dialect
 from sales_pipeline.errors import ConfigurationError, PermanentError
 from sales_pipeline.gate import breach
 from sales_pipeline.mapping import to_record
-from sales_pipeline.read import Reader
+from sales_pipeline.read import Reader, formats_to_try
 from sales_pipeline.validate import validate
 
 _EXAMPLES = 3
@@ -51,12 +51,11 @@ def check_encodings(
     name: str, open_file: Callable[[], Iterator[bytes]], how: Processing, block_bytes: int
 ) -> Findings:
     """As `check`, trying the fallback encoding where the first does not fit."""
-    found = check(name, open_file(), how, block_bytes)
-    fmt = how.format
-    if found.error and found.error.code == FileCode.ENCODING and fmt.fallback_encoding:
-        declared = fmt.model_copy(update={"encoding": fmt.fallback_encoding})
-        again = how.model_copy(update={"format": declared})
-        return check(name, open_file(), again, block_bytes)
+    found = Findings(name)
+    for fmt in formats_to_try(how.format):
+        found = check(name, open_file(), how.model_copy(update={"format": fmt}), block_bytes)
+        if not found.error or found.error.code != FileCode.ENCODING:
+            break
     return found
 
 

@@ -3,9 +3,9 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from sales_api.request import ObjectRef
 from sales_pipeline.bucket import Bucket
 from sales_pipeline.check import Opener
 from sales_pipeline.credentials import load_credentials
@@ -69,8 +69,7 @@ def opener(name: str, settings: Settings) -> Callable[[], Iterator[bytes]]:
     ref = bucket.head(key)
     if ref is None:
         raise _invalid("the object does not exist", name, "Name one that does.")
-    found: ObjectRef = ref
-    return lambda: bucket.read(found)
+    return partial(bucket.read, ref)
 
 
 def _bucket(url: str, settings: Settings) -> tuple[Bucket, str]:

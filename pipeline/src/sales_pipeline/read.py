@@ -218,6 +218,16 @@ def _has_blank(frame: pl.DataFrame) -> bool:
     return bool(blank.to_series().any())
 
 
+def formats_to_try(fmt: Format) -> list[Format]:
+    """How a file may be written, the likelier first; the next counts if the encoding is wrong.
+
+    Each is a reading from the start: a file is in one encoding or in the other.
+    """
+    if fmt.encoding or not fmt.fallback_encoding:
+        return [fmt]
+    return [fmt, fmt.model_copy(update={"encoding": fmt.fallback_encoding})]
+
+
 def wrong_encoding(where: str, encoding: str) -> PermanentError:
     """The file is not in the encoding it was taken to be in."""
     return PermanentError(

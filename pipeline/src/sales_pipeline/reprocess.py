@@ -4,7 +4,7 @@ The ledger knows each object's identity and where its untouched bytes lie, so a 
 the precedence of the first, replaces it, and repeated changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +63,3 @@ def _ref(row: dict[str, Any]) -> ObjectRef:
         size=row["size_bytes"],
         modified_at=row["modified_at"],
     )
-
-
-def described(works: Sequence[Work]) -> Iterator[str]:
-    """One line for each object."""
-    return (f"{work.ref.key} (from {work.stored.key})" for work in works)

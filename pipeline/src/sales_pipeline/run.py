@@ -29,7 +29,7 @@ from sales_pipeline.errors import PermanentError, PipelineError
 from sales_pipeline.gate import breach
 from sales_pipeline.load import Load, StagedBatch
 from sales_pipeline.mapping import to_record
-from sales_pipeline.read import Group, HashedChunks, Reader
+from sales_pipeline.read import Group, HashedChunks, Reader, formats_to_try
 from sales_pipeline.settings import Settings
 from sales_pipeline.star import to_star
 from sales_pipeline.validate import validate
@@ -189,11 +189,7 @@ class ObjectRun:
                 return _known(known.entry)
 
     def _read_in_any_encoding(self, object_id: int, found: list[ledger.Entry]) -> Result:
-        fmt = self._request.format
-        formats = [fmt]
-        if fmt.fallback_encoding and not fmt.encoding:
-            # From the start again: a file is in one encoding or in the other.
-            formats.append(fmt.model_copy(update={"encoding": fmt.fallback_encoding}))
+        formats = formats_to_try(self._request.format)
         while True:
             chunks = HashedChunks(self._doors.bucket.read(self._work.stored), self._on_bytes)
             with closing(_Reading(chunks, formats.pop(0))) as reading:
