@@ -80,6 +80,43 @@ def test_three_files_become_credentials(folder):
     assert credentials.pseudonym.key_version == 1
 
 
+def _mount(folder: Path, name: str, fields: dict[str, object]) -> Path:
+    """A Secret as kubelet mounts it: each field a link into a folder that a link makes current."""
+    volume = folder / name
+    volume.unlink(missing_ok=True)
+    (volume / "..2026_11_24").mkdir(parents=True)
+    (volume / "..data").symlink_to("..2026_11_24")
+    for field, value in fields.items():
+        (volume / "..2026_11_24" / field).write_text(f"{value}\n")
+        (volume / field).symlink_to(Path("..data") / field)
+    return volume
+
+
+def test_a_mounted_secret_serves_as_well_as_a_document(folder):
+    """A folder with a file per field tells the same, without the end of its lines."""
+    from_documents = _load(folder)
+    for name, fields in FILES.items():
+        _mount(folder, name, fields)
+    assert _load(folder) == from_documents
+
+
+def test_a_mounted_secret_without_a_field_is_named(folder):
+    """The folder and the field are told, no value is."""
+    volume = _mount(folder, "database", {"password": CANARY})
+    error = _fault(Settings(credentials_dir=folder))
+    assert error.where == str(volume)
+    assert "field username is missing" in str(error)
+
+
+def test_a_field_that_is_no_text_is_named(folder):
+    """Its file is told, its content is not."""
+    volume = _mount(folder, "database", {"username": "etl"})
+    (volume / "password").write_bytes(b"\xff" + CANARY.encode())
+    error = _fault(Settings(credentials_dir=folder))
+    assert error.where == str(volume / "password")
+    assert error.code == "credentials.invalid"
+
+
 def test_nothing_secret_is_shown(folder):
     """Neither repr nor str nor a dump of the models tells a secret."""
     loaded = _load(folder)
@@ -160,8 +197,7 @@ def test_missing_file_is_named(folder, name):
 
 def test_unreadable_file_is_told_from_a_missing_one(folder):
     """Something that is there but cannot be read, here a folder, is not called missing."""
-    (folder / "database").unlink()
-    (folder / "database").mkdir()
+    (_mount(folder, "database", {"username": "etl"}) / "password").mkdir()
     assert _fault(Settings(credentials_dir=folder)).code == "credentials.unreadable"
 
 

@@ -1,7 +1,8 @@
 """The door to the three secrets of a run: database login, object-store login, pseudonym key.
 
-Two roads lead to them. Files, as the Vault agent renders them or Kubernetes mounts a Secret; or
-Vault itself, by Kubernetes auth, where no agent is wanted. Nobody else reads a credential file or
+Two roads lead to them. Files: one JSON document each, as the Vault agent renders them, or a folder
+each with one file per field, as Kubernetes mounts a Secret. Or Vault itself, by Kubernetes auth,
+where no agent is wanted. Nobody else reads a credential file or
 talks to Vault. Nothing is kept: each call reads afresh, so the next one sees a rotated secret.
 
 JSON, pydantic and HTTP errors quote what they choke on. So an error is raised here only *after*
@@ -143,6 +144,9 @@ _UNREADABLE: Final = _Problem(
 _NOT_JSON: Final = _Problem(
     "the file is not JSON", "Render it with `{{ .Data.data | toJSON }}`.", "credentials.invalid"
 )
+_NOT_TEXT: Final = _Problem(
+    "the file is not text", "Store the field as UTF-8 text.", "credentials.invalid"
+)
 _NO_TOKEN: Final = _Problem(
     "the service account's token cannot be read",
     "Project one with audience `vault` there, or set SALES_VAULT_TOKEN_FILE.",
@@ -229,7 +233,8 @@ def _describe(loc: tuple[int | str, ...], kind: str) -> str:
 
 
 def _expected(model: type[BaseModel]) -> str:
-    shape = f"Write a JSON object with {' and '.join(model.model_fields)}."
+    fields = " and ".join(model.model_fields)
+    shape = f"Give a JSON object, or a folder of files, with {fields}."
     return f"{shape} `openssl rand -base64 32` makes a key." if model is PseudonymKey else shape
 
 
@@ -237,6 +242,31 @@ def _expected(model: type[BaseModel]) -> str:
 
 
 def _read_file(path: Path) -> _Document:
+    return _read_fields(path) if path.is_dir() else _read_json(path)
+
+
+def _read_fields(folder: Path) -> _Document:
+    try:
+        files = list(folder.iterdir())
+    except OSError:
+        problem = _UNREADABLE
+    else:
+        # Kubernetes keeps its bookkeeping beside the fields, under names that begin with two dots.
+        fields = {file.name: _read_field(file) for file in files if not file.name.startswith("..")}
+        return _Document(str(folder), fields)
+    raise problem.at(folder)
+
+
+def _read_field(path: Path) -> str:
+    try:
+        # Like a shell's $(cat file): the end of a last line is no part of a password.
+        return _read_bytes(path).decode().rstrip("\n")
+    except UnicodeDecodeError:
+        problem = _NOT_TEXT
+    raise problem.at(path)
+
+
+def _read_json(path: Path) -> _Document:
     raw = _read_bytes(path)
     try:
         return _Document(str(path), _JSON.validate_json(raw))
