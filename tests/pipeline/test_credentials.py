@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretBytes, ValidationError
 
 from sales_pipeline import credentials as door
-from sales_pipeline.credentials import MIN_KEY_BYTES, PseudonymKey, load_credentials
+from sales_pipeline.credential_problems import MIN_KEY_BYTES
+from sales_pipeline.credentials import PseudonymKey, load_credentials
 from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
 

@@ -34,11 +34,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
+from sales_pipeline import credential_problems as problems
+from sales_pipeline.credential_problems import MIN_KEY_BYTES, Problem
+from sales_pipeline.errors import PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
-
-MIN_KEY_BYTES: Final = 32
-"""As long as the hash it drives: a shorter key is easier to guess than SHA-256 to break."""
 
 _TIMEOUT_SECONDS: Final = 10
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -120,87 +119,6 @@ def load_credentials(settings: Settings) -> Credentials:
         return _collect(lambda name: _read_secret(client, settings, name))
 
 
-# --- what can be wrong --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Problem:
-    what: str
-    mend: str
-    code: str
-
-    def at(self, where: object) -> ConfigurationError:
-        return ConfigurationError(self.what, where=str(where), mend=self.mend, code=self.code)
-
-
-_MOUNT: Final = "Have the Vault agent render it or a Secret mounted, or set SALES_VAULT_ADDR."
-_NO_FOLDER: Final = _Problem("its folder does not exist", _MOUNT, "credentials.missing")
-_NO_FILE: Final = _Problem("the file does not exist", _MOUNT, "credentials.missing")
-_UNREADABLE: Final = _Problem(
-    "the file cannot be read",
-    "Give the pipeline's user or group the right to read it.",
-    "credentials.unreadable",
-)
-_NOT_JSON: Final = _Problem(
-    "the file is not JSON", "Render it with `{{ .Data.data | toJSON }}`.", "credentials.invalid"
-)
-_NOT_TEXT: Final = _Problem(
-    "the file is not text", "Store the field as UTF-8 text.", "credentials.invalid"
-)
-_NO_TOKEN: Final = _Problem(
-    "the service account's token cannot be read",
-    "Project one with audience `vault` there, or set SALES_VAULT_TOKEN_FILE.",
-    "vault.token",
-)
-_BAD_ADDRESS: Final = _Problem(
-    "the address cannot be used",
-    "Give `https://host:port`, without a login; plain http is for loopback only.",
-    "vault.address",
-)
-_NOT_VAULT: Final = _Problem(
-    "what answers there is not Vault", "Correct SALES_VAULT_ADDR.", "vault.address"
-)
-_NO_CA: Final = _Problem(
-    "the CA file cannot be read or holds no certificate",
-    "Point SALES_VAULT_CA_FILE at the PEM of the CA that signed Vault's certificate.",
-    "vault.certificate",
-)
-_UNTRUSTED: Final = _Problem(
-    "the certificate is not trusted, is out of date or names another host",
-    "Point SALES_VAULT_CA_FILE at its CA, or renew it.",
-    "vault.certificate",
-)
-_LOGIN_REFUSED: Final = _Problem(
-    "Vault refused the login",
-    # Vault says the same when it cannot ask Kubernetes, so both are named.
-    "Bind the role to this service account and audience `vault`; is Kubernetes' API up?",
-    "vault.login",
-)
-_FORBIDDEN: Final = _Problem(
-    "Vault does not let this role read the secret",
-    "Allow `read` on this path in the role's policy.",
-    "vault.forbidden",
-)
-_ABSENT: Final = _Problem(
-    "Vault holds no such secret", "Write it with `vault kv put`.", "vault.missing"
-)
-
-_FAULTS: Final = {
-    "missing": "is missing",
-    "string_type": "is not text",
-    "bytes_type": "is not text",
-    "string_too_short": "is empty",
-    "too_short": "is empty",
-    "base64": "is not base64",
-    "short_key": f"has fewer than {MIN_KEY_BYTES} bytes once decoded",
-    "int_type": "is not a whole number",
-    "int_parsing": "is not a whole number",
-    "int_from_float": "is not a whole number",
-    "greater_than_equal": "is less than 1",
-}
-"""Our words for pydantic's: its own may quote the value."""
-
-
 # --- one document, one model --------------------------------------------------------------------
 
 
@@ -223,13 +141,13 @@ def _parse(model: type[M], document: _Document) -> M:
         return model.model_validate(document.content)
     except ValidationError as error:
         faults = "; ".join(_describe(fault["loc"], fault["type"]) for fault in error.errors())
-    raise _Problem(faults, _expected(model), "credentials.invalid").at(document.where)
+    raise Problem(faults, _expected(model), "credentials.invalid").at(document.where)
 
 
 def _describe(loc: tuple[int | str, ...], kind: str) -> str:
     if not loc:
         return "the content is not a JSON object"
-    return f"field {loc[0]} {_FAULTS.get(kind, 'has a value that cannot be used')}"
+    return f"field {loc[0]} {problems.FAULTS.get(kind, 'has a value that cannot be used')}"
 
 
 def _expected(model: type[BaseModel]) -> str:
@@ -249,7 +167,7 @@ def _read_fields(folder: Path) -> _Document:
     try:
         files = list(folder.iterdir())
     except OSError:
-        problem = _UNREADABLE
+        problem = problems.UNREADABLE
     else:
         # Kubernetes keeps its bookkeeping beside the fields, under names that begin with two dots.
         fields = {file.name: _read_field(file) for file in files if not file.name.startswith("..")}
@@ -262,7 +180,7 @@ def _read_field(path: Path) -> str:
         # Like a shell's $(cat file): the end of a last line is no part of a password.
         return _read_bytes(path).decode().rstrip("\n")
     except UnicodeDecodeError:
-        problem = _NOT_TEXT
+        problem = problems.NOT_TEXT
     raise problem.at(path)
 
 
@@ -271,7 +189,7 @@ def _read_json(path: Path) -> _Document:
     try:
         return _Document(str(path), _JSON.validate_json(raw))
     except ValidationError:
-        problem = _NOT_JSON
+        problem = problems.NOT_JSON
     raise problem.at(path)
 
 
@@ -279,9 +197,9 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        problem = _NO_FILE if path.parent.is_dir() else _NO_FOLDER
+        problem = problems.NO_FILE if path.parent.is_dir() else problems.NO_FOLDER
     except OSError:
-        problem = _UNREADABLE
+        problem = problems.UNREADABLE
     raise problem.at(path)
 
 
@@ -291,7 +209,7 @@ def _read_bytes(path: Path) -> bytes:
 @contextlib.contextmanager
 def _vault(settings: Settings, address: str) -> Iterator[hvac.Client]:
     if not _is_fit(address):
-        raise _BAD_ADDRESS.at("SALES_VAULT_ADDR")
+        raise problems.BAD_ADDRESS.at("SALES_VAULT_ADDR")
     client = hvac.Client(
         url=address,
         token="",  # none yet, or hvac would take one from the environment or the home folder
@@ -322,7 +240,7 @@ def _trust(ca_file: Path | None) -> str | bool:
     try:
         ssl.create_default_context(cafile=ca_file)
     except OSError:
-        problem = _NO_CA
+        problem = problems.NO_CA
     else:
         return str(ca_file)
     raise problem.at(ca_file)
@@ -333,8 +251,8 @@ def _login(client: hvac.Client, settings: Settings) -> None:
     _ask(
         lambda: client.auth.kubernetes.login(role=settings.vault_role, jwt=jwt),
         where=f"{client.url} role {settings.vault_role}",
-        denied=_LOGIN_REFUSED,
-        absent=_LOGIN_REFUSED,
+        denied=problems.LOGIN_REFUSED,
+        absent=problems.LOGIN_REFUSED,
     )
 
 
@@ -342,7 +260,7 @@ def _read_token(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
-        problem = _NO_TOKEN
+        problem = problems.NO_TOKEN
     raise problem.at(path)
 
 
@@ -356,7 +274,9 @@ def _read_secret(client: hvac.Client, settings: Settings, name: str) -> _Documen
         )
         return answer["data"]["data"]
 
-    return _Document(where, _ask(read, where=where, denied=_FORBIDDEN, absent=_ABSENT))
+    return _Document(
+        where, _ask(read, where=where, denied=problems.FORBIDDEN, absent=problems.ABSENT)
+    )
 
 
 def _revoke(client: hvac.Client) -> None:
@@ -376,7 +296,7 @@ _MISSHAPEN: Final = (LookupError, TypeError, AttributeError)
 """What taking apart an answer that is not Vault's ends in."""
 
 
-def _ask(call: Callable[[], T], *, where: str, denied: _Problem, absent: _Problem) -> T:
+def _ask(call: Callable[[], T], *, where: str, denied: Problem, absent: Problem) -> T:
     try:
         return call()
     except (hvac.exceptions.VaultError, OSError, ValueError, *_MISSHAPEN) as error:
@@ -384,17 +304,17 @@ def _ask(call: Callable[[], T], *, where: str, denied: _Problem, absent: _Proble
     raise problem
 
 
-def _explain(error: Exception, where: str, denied: _Problem, absent: _Problem) -> PipelineError:
+def _explain(error: Exception, where: str, denied: Problem, absent: Problem) -> PipelineError:
     if isinstance(error, _DENIALS):
         return denied.at(where)
     if isinstance(error, hvac.exceptions.InvalidPath):
         return absent.at(where)
     if isinstance(error, ValueError):  # of urllib3 and requests: a host no request can name
-        return _BAD_ADDRESS.at("SALES_VAULT_ADDR")
+        return problems.BAD_ADDRESS.at("SALES_VAULT_ADDR")
     if isinstance(error, _MISSHAPEN):
-        return _NOT_VAULT.at(where)
+        return problems.NOT_VAULT.at(where)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
-        return _UNTRUSTED.at(where)
+        return problems.UNTRUSTED.at(where)
     return TemporaryError(
         "Vault cannot be reached, is sealed or fails",
         where=where,
