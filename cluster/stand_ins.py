@@ -1,0 +1,88 @@
+"""Images that stand in for published ones where no image registry answers.
+
+Their recipes lie under tests/images/, each with a word on what it stands in for.
+"""
+
+from pathlib import Path
+
+from cluster import cache, debian, gobuild, pins
+from cluster.docker import Build, Docker
+from cluster.shell import ClusterError, run, step
+
+REPOSITORY = Path(__file__).parent.parent
+RECIPES = REPOSITORY / "tests" / "images"
+BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+"""Where this machine keeps the certificate authorities that it trusts."""
+
+
+def ensure_debian(docker: Docker) -> str:
+    """The root of all others; returns its recipe."""
+    script = RECIPES / "debian" / "build"
+    recipe = cache.digest([pins.DEBIAN_IMAGE], [script])
+    if docker.recipe(pins.DEBIAN_IMAGE) != recipe:
+        tar = cache.root() / "roots" / f"debian-{recipe}.tar"
+        if not tar.exists():
+            _make_debian(script, tar)
+        docker.import_root(pins.DEBIAN_IMAGE, tar, recipe, ['CMD ["bash"]'])
+    return recipe
+
+
+def _make_debian(script: Path, tar: Path) -> None:
+    debian.install({"mmdebstrap": ("mmdebstrap",)})
+    with step("Debian's root file system"), cache.publish(tar) as draft:
+        run([script, draft], log=cache.log_file("debian-root"))
+
+
+def ensure_python(docker: Docker) -> str:
+    """The base of our own images, and the one that they are built in; returns the latter's recipe.
+
+    Inside a container the package index is trusted only with this machine's authorities. They are
+    in the build image alone, of which the final images take nothing but the installed packages.
+    """
+    below = ensure_debian(docker)
+    base = _recipe("python", pins.PYTHON_IMAGE, pins.DEBIAN_IMAGE, below)
+    ensure(docker, base)
+    context = {"ca-certificates.crt": _bundle()}
+    build = _recipe(
+        "python-build", pins.PYTHON_BUILD_IMAGE, pins.PYTHON_IMAGE, base.recipe, context
+    )
+    ensure(docker, build)
+    return build.recipe
+
+
+def ensure_third_party(docker: Docker) -> None:
+    """MinIO, PostgreSQL and Vault, as the charts name them."""
+    below, python = ensure_debian(docker), ensure_python(docker)
+    programs = gobuild.ensure([pins.MINIO_SERVER, pins.HOST_TOOLS[-1]])
+    minio = {name: programs[name] for name in ("minio", "mc")}
+    ensure(docker, _recipe("minio", pins.MINIO_IMAGE, pins.DEBIAN_IMAGE, below, minio))
+    ensure(docker, _recipe("postgres", pins.POSTGRES_IMAGE, pins.DEBIAN_IMAGE, below))
+    ensure(docker, _recipe("vault", pins.VAULT_IMAGE, pins.DEBIAN_IMAGE, python))
+
+
+def ensure(docker: Docker, build: Build) -> None:
+    """Build an image unless the engine holds one of the same recipe."""
+    if docker.recipe(build.image) != build.recipe:
+        with step(f"image {build.image}"):
+            docker.build(build)
+
+
+def _recipe(
+    name: str, image: str, base: str, below: str, context: dict[str, Path] | None = None
+) -> Build:
+    folder = RECIPES / name
+    files = {str(file.relative_to(folder)): file for file in folder.iterdir() if file.is_file()}
+    return Build(
+        image, folder / "Dockerfile", files | (context or {}), {"BASE_IMAGE": base}, (below,)
+    )
+
+
+def _bundle() -> Path:
+    for place in BUNDLES:
+        if Path(place).is_file():
+            return Path(place)
+    raise ClusterError(
+        "this machine's certificate authorities were not found",
+        where=", ".join(BUNDLES),
+        mend="Install the package ca-certificates.",
+    )
