@@ -1,10 +1,14 @@
-# Everything a developer or a CI does, by name. Needed beforehand: git, make, python3 >= 3.11 with pip.
+# Everything a developer or a CI does, by name. Needed beforehand: git, make, python3 >= 3.11 with pip;
+# for the cluster also Docker, or root on Debian or Ubuntu.
 
 PYTHON ?= python3
 UV_VERSION ?= 0.13.9
 COVERAGE_MIN ?= 90
 # More words for the command of a target: make demo ARGS=..., make test-fast ARGS="-k archive".
 ARGS ?=
+# The cluster: 1 or 3 nodes; by published images (online), from packages alone, or as it turns out.
+NODES ?= 1
+ROAD ?= auto
 
 # pip refuses to install into a system's own Python, and venv may be missing; a folder of ours
 # needs neither, touches nothing else and works for root and for everybody.
@@ -16,10 +20,10 @@ RUN := $(UV) run $(WHOLE)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint format bench clean
+.PHONY: help setup demo test test-fast e2e tools cluster cluster-down images load certs lint format bench clean
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(filter $(OWN_UV),$(UV)) ## Install everything the lock file names into .venv
 	$(UV) sync $(WHOLE)
@@ -27,11 +31,36 @@ setup: $(filter $(OWN_UV),$(UV)) ## Install everything the lock file names into 
 demo: setup ## Start real servers, load sales files, show what came of it
 	$(RUN) sales-pipeline demo $(ARGS)
 
-test: setup lint ## Lint, then every test, with coverage
-	$(RUN) pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+test: setup lint tools ## Lint, every test with coverage, then the platform on a real cluster
+	$(RUN) pytest -m "not e2e and not cluster" \
+	  --cov --cov-report=term --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
+	$(MAKE) --no-print-directory cluster images load
+	$(RUN) pytest -m "e2e or cluster" $(ARGS)
 
-test-fast: setup ## The tests that need no server and little time
-	$(RUN) pytest -m "not integration and not slow" $(ARGS)
+test-fast: setup tools ## The tests that need no server and little time
+	$(RUN) pytest -m "not integration and not slow and not cluster and not e2e" $(ARGS)
+
+e2e: setup cluster images load ## The platform on a real cluster
+	$(RUN) pytest -m e2e $(ARGS)
+
+tools: ## Make kind, kubectl, helm and mc, and say where they are
+	@$(PYTHON) -m cluster tools
+
+cluster: ## Bring up the kind cluster `minidata` (NODES=1|3, ROAD=auto|online|packages)
+	$(PYTHON) -m cluster up --nodes $(NODES) --road $(ROAD)
+
+cluster-down: ## Remove the cluster, and stop what was started for it
+	$(PYTHON) -m cluster down
+
+images: ## Build or pull every image that has changed
+	$(PYTHON) -m cluster images --road $(ROAD)
+
+load: ## Put every image that has changed into the cluster
+	$(PYTHON) -m cluster load --road $(ROAD)
+
+certs: setup ## Issue the certificates that are missing or due, and show all
+	$(RUN) python -m certs issue
+	$(RUN) python -m certs show
 
 lint: setup ## Style, format, types and import layers
 	$(RUN) ruff check .
@@ -48,7 +77,7 @@ bench: setup ## Measure against the peers (installs them for the purpose)
 
 clean: ## Remove what was installed, built and measured here
 	rm -rf .venv .cache .*_cache .hypothesis .coverage .coverage.* htmlcov dist
-	find api operator pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find api operator pipeline certs cluster tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(OWN_UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -159,7 +159,7 @@ def test_an_adr_is_one_page_in_four_parts_that_the_architecture_names(path):
 
 
 def make_targets():
-    return re.findall(r"^([a-z][a-z-]*):(?!=)", pages.text("Makefile"), re.MULTILINE)
+    return re.findall(r"^([a-z][a-z0-9-]*):(?!=)", pages.text("Makefile"), re.MULTILINE)
 
 
 def make(*arguments):

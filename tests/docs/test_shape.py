@@ -1,14 +1,16 @@
 """The code keeps the shape that CONTRIBUTING.md promises: measured, not eyeballed."""
 
 import ast
+import sys
 from statistics import median, quantiles
 
 import pytest
 
 from tests.docs import pages
 
-SOURCES = sorted(pages.ROOT.glob("*/src/**/*.py"))
-PACKAGES = ("api", "operator", "pipeline")
+TOOLS = ("certs", "cluster")
+PACKAGES = ("api/src", "operator/src", "pipeline/src", *TOOLS)
+SOURCES = sorted(path for name in PACKAGES for path in (pages.ROOT / name).rglob("*.py"))
 MAX_FILE, MAX_BODY, P90_BODY, MEDIAN_BODY = 400, 50, 30, 7
 FORBIDDEN = {"utils", "types", "secrets"}
 
@@ -44,7 +46,7 @@ def test_a_body_is_measured_without_signature_and_docstring(source, want):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_each_package_is_measured(package):
     """An empty measure would pass every limit."""
-    assert [path for path in SOURCES if path.is_relative_to(pages.ROOT / package / "src")]
+    assert [path for path in SOURCES if path.is_relative_to(pages.ROOT / package)]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=pages.name)
@@ -66,6 +68,26 @@ def test_no_module_has_a_name_that_says_nothing_or_shadows_the_standard_library(
         part for path in SOURCES for part in path.relative_to(pages.ROOT).with_suffix("").parts
     }
     assert names & FORBIDDEN == set()
+
+
+def test_the_cluster_needs_the_standard_library_alone():
+    """It runs on machines where nothing is installed yet."""
+    imported = {
+        module.partition(".")[0]
+        for path in SOURCES
+        if path.is_relative_to(pages.ROOT / "cluster")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for module in modules(node)
+    }
+    assert "subprocess" in imported
+    assert imported - sys.stdlib_module_names == {"cluster"}
+
+
+def modules(node):
+    """The absolute names that an import names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) else []
 
 
 def test_the_folder_operator_does_not_shadow_the_standard_library():

@@ -1,0 +1,64 @@
+"""One installation for all tests on the cluster; what a failure needs to be understood is kept."""
+
+import secrets
+
+import pytest
+
+from sales_pipeline.generate import GenerateSpec
+from tests.docs.pages import ROOT
+from tests.e2e.dump import dump
+from tests.e2e.installation import Installation
+from tests.e2e.kube import CONTEXT, KubeError, Namespace, call
+from tests.e2e.runs import deliver, run_job
+
+OURS = "minidata.io/test=e2e"
+"""Label of the namespaces made here: what a killed run left is removed by the next."""
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A cluster that answers, free of what earlier runs left."""
+    try:
+        call("kubectl", f"--context={CONTEXT}", "get", "--raw=/readyz")
+    except (KubeError, LookupError) as error:
+        pytest.fail(f"no cluster to test on, `make e2e` brings one up: {error}", pytrace=False)
+    leftovers = ("delete", "namespace", f"--selector={OURS}")
+    call("kubectl", f"--context={CONTEXT}", *leftovers, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def installation(cluster, tmp_path_factory):
+    """Both charts, installed and well, in a namespace that restricts pods."""
+    namespace = Namespace(f"minidata-e2e-{secrets.token_hex(3)}")
+    try:
+        yield Installation.make(namespace, tmp_path_factory.mktemp("certs"))
+    except BaseException as error:
+        error.add_note(_dumped(namespace))
+        raise
+    namespace.kubectl("delete", "namespace", namespace.name, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def delivery(installation):
+    """A file with some bad rows, put under raw/ by its supplier."""
+    return deliver(installation, "raw/day/sales.csv", GenerateSpec(1000, error_rate=0.05, seed=11))
+
+
+@pytest.fixture(scope="session")
+def ended(installation, delivery):
+    """What the first run of that file left behind."""
+    return run_job(installation, "first", delivery)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Let a failed test tell what went on in the cluster."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("installation")
+    if report.failed and call.when == "call" and made:
+        report.sections.append(("cluster", _dumped(made.namespace)))
+    return report
+
+
+def _dumped(namespace: Namespace) -> str:
+    return dump(namespace, ROOT / "out" / "e2e" / namespace.name)
