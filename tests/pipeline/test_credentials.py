@@ -15,7 +15,12 @@ from pydantic import SecretBytes, ValidationError
 
 from sales_pipeline import credentials as door
 from sales_pipeline.credential_problems import MIN_KEY_BYTES
-from sales_pipeline.credentials import PseudonymKey, load_credentials
+from sales_pipeline.credentials import (
+    PseudonymKey,
+    load_credentials,
+    load_database_login,
+    load_object_store_login,
+)
 from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
 
@@ -99,6 +104,14 @@ def test_a_mounted_secret_serves_as_well_as_a_document(folder):
     for name, fields in FILES.items():
         _mount(folder, name, fields)
     assert _load(folder) == from_documents
+
+
+def test_a_command_that_needs_one_secret_reads_no_other(folder):
+    """Whoever migrates has no login to the object store, whoever delivers has none to the base."""
+    (folder / "pseudonym").unlink()
+    assert load_object_store_login(Settings(credentials_dir=folder)).access_key
+    (folder / "object-store").unlink()
+    assert load_database_login(Settings(credentials_dir=folder)).username == "etl"
 
 
 def test_a_mounted_secret_without_a_field_is_named(folder):

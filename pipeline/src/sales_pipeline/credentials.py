@@ -113,10 +113,33 @@ def load_credentials(settings: Settings) -> Credentials:
         ConfigurationError: A secret is missing, refused or unusable; says where and which field.
         TemporaryError: Vault cannot be reached, is sealed or fails.
     """
+    with _reading(settings) as read:
+        return Credentials(
+            database=_parse(DatabaseLogin, read("database")),
+            object_store=_parse(ObjectStoreLogin, read("object-store")),
+            pseudonym=_parse(PseudonymKey, read("pseudonym")),
+        )
+
+
+def load_database_login(settings: Settings) -> DatabaseLogin:
+    """Read that one secret alone, for commands that need no other; raises as the above does."""
+    with _reading(settings) as read:
+        return _parse(DatabaseLogin, read("database"))
+
+
+def load_object_store_login(settings: Settings) -> ObjectStoreLogin:
+    """Read that one secret alone, for commands that need no other; raises as the above does."""
+    with _reading(settings) as read:
+        return _parse(ObjectStoreLogin, read("object-store"))
+
+
+@contextlib.contextmanager
+def _reading(settings: Settings) -> Iterator[Callable[[str], "_Document"]]:
     if settings.vault_addr is None:
-        return _collect(lambda name: _read_file(settings.credentials_dir / name))
+        yield lambda name: _read_file(settings.credentials_dir / name)
+        return
     with _vault(settings, settings.vault_addr) as client:
-        return _collect(lambda name: _read_secret(client, settings, name))
+        yield lambda name: _read_secret(client, settings, name)
 
 
 # --- one document, one model --------------------------------------------------------------------
@@ -126,14 +149,6 @@ def load_credentials(settings: Settings) -> Credentials:
 class _Document:
     where: str
     content: Any = field(repr=False)
-
-
-def _collect(read: Callable[[str], _Document]) -> Credentials:
-    return Credentials(
-        database=_parse(DatabaseLogin, read("database")),
-        object_store=_parse(ObjectStoreLogin, read("object-store")),
-        pseudonym=_parse(PseudonymKey, read("pseudonym")),
-    )
 
 
 def _parse(model: type[M], document: _Document) -> M:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sales_pipeline.bucket import Bucket
 from sales_pipeline.check import Opener
-from sales_pipeline.credentials import load_credentials
+from sales_pipeline.credentials import load_object_store_login
 from sales_pipeline.errors import ConfigurationError
 from sales_pipeline.generate import (
     ChunkReader,
@@ -74,7 +74,7 @@ def opener(name: str, settings: Settings) -> Callable[[], Iterator[bytes]]:
 
 def _bucket(url: str, settings: Settings) -> tuple[Bucket, str]:
     name, _, key = url.removeprefix("s3://").partition("/")
-    login = load_credentials(settings).object_store
+    login = load_object_store_login(settings)
     return Bucket.connect(settings, login, name), key
 
 

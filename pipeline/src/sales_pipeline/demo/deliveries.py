@@ -12,7 +12,7 @@ from dataclasses import replace
 from sales_api.v1alpha1 import Source
 from sales_pipeline import deliver
 from sales_pipeline.bucket import Bucket
-from sales_pipeline.credentials import load_credentials
+from sales_pipeline.credentials import load_object_store_login
 from sales_pipeline.demo.platform import Platform
 from sales_pipeline.generate import GeneratedFile, GenerateSpec, Tally, iter_csv
 
@@ -34,7 +34,7 @@ def deliver_first_again(spec: GenerateSpec, platform: Platform, source: Source) 
 
 def deliver_cut_off(spec: GenerateSpec, platform: Platform, source: Source) -> str:
     """Deliver a compressed file whose second half is missing; tells its key."""
-    login = load_credentials(platform.settings).object_store
+    login = load_object_store_login(platform.settings)
     bucket = Bucket.connect(platform.settings, login, source.bucket)
     key = source.prefix + CUT_OFF_NAME
     bucket.put(key, io.BytesIO(cut_off(spec)), "application/gzip")
