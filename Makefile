@@ -43,7 +43,7 @@ test-fast: setup tools ## The tests that need no server and little time
 e2e: setup cluster images load ## The platform on a real cluster
 	$(RUN) pytest -m e2e $(ARGS)
 
-tools: ## Make kind, kubectl, helm and mc, and say where they are
+tools: ## Make kind, kubectl, helm, mc and minio, and say where they are
 	@$(PYTHON) -m cluster tools
 
 cluster: ## Bring up the kind cluster `minidata` (NODES=1|3, ROAD=auto|online|packages)

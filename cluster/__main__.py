@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cluster import cache, engine, gobuild, images, kind
+from cluster import cache, engine, gobuild, images, kind, pins
 from cluster.docker import Docker
 from cluster.roads import Choice, find
 from cluster.shell import ClusterError, say, step
@@ -44,11 +44,17 @@ def _up(args: argparse.Namespace) -> None:
 
 
 def _down(_: argparse.Namespace) -> None:
-    docker = engine.present()
-    if docker is not None:
-        with step(f"removing the cluster {kind.name()}"):
-            kind.delete(kind.open_kind(Docker(docker)))
-    engine.stop()
+    found = engine.find()
+    if found is None:
+        say("no Docker engine, so no cluster: nothing to remove")
+        return
+    opened = kind.open_kind(Docker(found))
+    with step(f"remove the cluster {kind.name()}"):
+        opened.delete()
+    if opened.clusters():
+        say("the engine goes on: it runs other clusters")
+    else:
+        engine.stop()
 
 
 def _images(args: argparse.Namespace) -> None:
@@ -63,7 +69,7 @@ def _load(args: argparse.Namespace) -> None:
 
 
 def _tools(_: argparse.Namespace) -> None:
-    for tool in gobuild.ensure_host_tools():
+    for tool in gobuild.ensure_tools((*pins.HOST_TOOLS, pins.MINIO_SERVER)):
         print(cache.binaries() / tool)
 
 
@@ -94,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     built.set_defaults(command=_images)
     load = commands.add_parser("load", help="put all images into the nodes that lack them")
     load.set_defaults(command=_load)
-    tools = commands.add_parser("tools", help="make kind, kubectl, helm and mc; print their paths")
+    tools = commands.add_parser(
+        "tools", help="make kind, kubectl, helm, mc and minio; print their paths"
+    )
     tools.set_defaults(command=_tools)
     for command in (up, built, load):
         command.add_argument("--road", default="auto", help="auto, online or packages")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import cache, leftovers, oci_runtime, processes, shell
+from cluster import cache, firewall, leftovers, oci_runtime, processes, shell
 from cluster.processes import Process
 from cluster.shell import ClusterError
 
@@ -66,6 +66,11 @@ class Layout:
     def socket(self) -> Path:
         """Where dockerd answers."""
         return self.run / "docker.sock"
+
+    @property
+    def note(self) -> Path:
+        """How the machine was before; it outlives a crash, and the cache folder."""
+        return self.run.with_suffix(".json")
 
     @property
     def link(self) -> Path:
@@ -174,9 +179,17 @@ def start(layout: Layout) -> None:
 
 
 def up(layout: Layout) -> bool:
-    """Whether the engine runs and answers; one that is still starting gets the time it needs."""
+    """Whether the engine runs and answers; one that is still starting gets the time it needs.
+
+    One whose cache folder was deleted while it ran is as good as dead.
+    """
     deadline = time.monotonic() + START_SECONDS
-    while layout.pids("containerd") and layout.pids("dockerd") and time.monotonic() < deadline:
+    while (
+        layout.configuration("dockerd").exists()
+        and layout.pids("containerd")
+        and layout.pids("dockerd")
+        and time.monotonic() < deadline
+    ):
         if _answers(layout.socket):
             return True
         time.sleep(POLL_SECONDS)
@@ -212,8 +225,19 @@ def sweep(layout: Layout) -> None:
 
 
 def bridges(layout: Layout) -> set[str]:
-    """The names of the bridges that the engine made for its networks."""
-    return leftovers.bridge_names(layout.data / "network" / "files" / "local-kv.db")
+    """The names of the bridges that the engine made for its networks, now or earlier."""
+    named = leftovers.bridge_names(layout.data / "network" / "files" / "local-kv.db")
+    return named | leftovers.docker_bridges() if alone(layout) else named
+
+
+def alone(layout: Layout) -> bool:
+    """Whether whatever is Docker's in this network is this engine's, for there was no other."""
+    before = firewall.noted(layout.note)
+    if before is None or before.chains:
+        return False
+    here = processes.network_namespace("self")
+    others = {one.pid for one in processes.running() if one.program == "dockerd"} - layout.pids()
+    return all(processes.network_namespace(pid) != here for pid in others)
 
 
 def _launch(layout: Layout, daemon: str, option: str, ready: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import cache, daemons, debian, firewall, oci_runtime, processes, shell
+from cluster import cache, daemons, debian, firewall, oci_runtime, shell
 from cluster.daemons import Layout
 from cluster.shell import ClusterError
 
@@ -46,19 +46,29 @@ def ensure() -> Engine:
         return _present(layout) or _start(layout)
 
 
+def find() -> Engine | None:
+    """The engine that `ensure` would use, if there is any yet.
+
+    One of our own that was killed is started: its containers are still there, to be removed.
+    """
+    layout = Layout.below(cache.root())
+    with cache.lock("engine"):
+        found = _present(layout)
+    return found or (ensure() if layout.data.exists() else None)
+
+
 def stop() -> None:
     """End our own engine and remove every trace of it, but for the images; harmless without one."""
     with cache.lock("engine"):
         layout = Layout.below(cache.root())
-        if not layout.root.exists() or os.geteuid() != 0:
+        if not (layout.run.exists() or layout.note.exists()) or os.geteuid() != 0:
             return
         bridges = daemons.bridges(layout)
         daemons.end(layout)
         daemons.sweep(layout)
-        note = layout.root / "host.json"
-        if before := firewall.noted(note):
-            firewall.put_back(before, bridges, shared=_another_engine_runs())
-        cache.remove(note)
+        if before := firewall.noted(layout.note):
+            firewall.put_back(before, bridges, whole=daemons.alone(layout))
+        cache.remove(layout.note)
 
 
 def _present(layout: Layout) -> Engine | None:
@@ -89,7 +99,7 @@ def _start(layout: Layout) -> Engine:
     layout.root.mkdir(parents=True, exist_ok=True)
     with shell.step(f"starting a Docker engine of our own in {layout.root}"):
         daemons.sweep(layout)
-        firewall.note(layout.root / "host.json")
+        firewall.note(layout.note)
         daemons.write_configuration(layout, oci_runtime.missing_here())
         _start_from_what_is_there(layout)
     return _own(layout)
@@ -125,12 +135,6 @@ def _start_with_nothing(layout: Layout, spoilt: Path) -> None:
 
 def _own(layout: Layout) -> Engine:
     return Engine({"DOCKER_HOST": f"unix://{layout.socket}"}, owned=True)
-
-
-def _another_engine_runs() -> bool:
-    here = processes.network_namespace("self")
-    dockerds = [one.pid for one in processes.running() if one.program == "dockerd"]
-    return any(processes.network_namespace(pid) == here for pid in dockerds)
 
 
 def _complaint() -> str:

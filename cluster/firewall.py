@@ -64,15 +64,14 @@ def noted(path: Path) -> Before | None:
     return before if before.boot == _boot() else None
 
 
-def put_back(before: Before, bridges: Collection[str], *, shared: bool) -> None:
+def put_back(before: Before, bridges: Collection[str], *, whole: bool) -> None:
     """Take away what Docker added.
 
     Args:
         before: How the host was.
         bridges: The bridges of the engine that ended.
-        shared: Whether another engine still needs the chains and the forwarding.
+        whole: Whether no other engine needs the chains and the forwarding.
     """
-    whole = not shared and not before.chains
     for tool in TOOLS:
         if whole:
             changes = undo(_save(tool), DOCKERS, policy=before.policies[tool])

@@ -50,9 +50,9 @@ def module_folder(build: GoBuild) -> Path:
     return Path(json.loads(run(argv, env=_environment(), cwd=cache.root()))["Dir"])
 
 
-def ensure_host_tools() -> dict[str, Path]:
-    """The tools for this machine, linked into one folder under their plain names."""
-    tools = ensure(pins.HOST_TOOLS)
+def ensure_tools(builds: Iterable[GoBuild] = pins.HOST_TOOLS) -> dict[str, Path]:
+    """Tools for this machine, linked into one folder under their plain names."""
+    tools = ensure(builds)
     cache.binaries().mkdir(parents=True, exist_ok=True)
     for name, file in tools.items():
         with cache.publish(cache.binaries() / name) as draft:

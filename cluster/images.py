@@ -33,7 +33,7 @@ def ours(image: str, package: str, build_image: str, below: str) -> Build:
             f"{member}/pyproject.toml": root / member / "pyproject.toml",
             f"{member}/src": root / member / "src",
         }
-    args = {"BASE_IMAGE": pins.PYTHON_IMAGE, "BUILD_IMAGE": build_image}
+    args = {"BASE_IMAGE": pins.PYTHON_IMAGE, "BUILD_IMAGE": build_image, "VERSION": pins.VERSION}
     return Build(image, root / package / "Dockerfile", context, args, (below,))
 
 
@@ -51,7 +51,7 @@ def pull(docker: Docker, choice: Choice, images: tuple[str, ...]) -> None:
 def load(docker: Docker, cluster: str, images: tuple[str, ...]) -> None:
     """Put images into every node of a cluster that does not hold them yet."""
     wanted = {full_name(image): docker.identity(image) for image in images}
-    kind = str(gobuild.ensure_host_tools()["kind"])
+    kind = str(gobuild.ensure_tools()["kind"])
     nodes = run([kind, "get", "nodes", "--name", cluster], env=docker.env).split()
     for node in nodes:
         there = _loaded(docker, node)

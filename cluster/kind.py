@@ -40,10 +40,17 @@ class Kind:
         """Run kubectl on this cluster, whichever is the current context."""
         return run([self.tools["kubectl"], f"--context=kind-{name()}", *args])
 
+    def clusters(self) -> list[str]:
+        """The names of all clusters that the engine has anything of."""
+        return run([self.tools["kind"], "get", "clusters"], env=self.docker.env).split()
+
     def exists(self) -> bool:
-        """Whether there is anything of the cluster."""
-        listing = run([self.tools["kind"], "get", "clusters"], env=self.docker.env)
-        return name() in listing.split()
+        """Whether there is anything of this cluster."""
+        return name() in self.clusters()
+
+    def delete(self) -> None:
+        """Remove the cluster, or what is left of it, and its entry in the kubeconfig."""
+        self.kind("delete", "cluster")
 
     def count_nodes(self) -> int:
         """How many nodes the API server knows.
@@ -57,7 +64,7 @@ class Kind:
 
 def open_kind(docker: Docker) -> Kind:
     """The tools from the cache, made if need be."""
-    return Kind(docker, gobuild.ensure_host_tools())
+    return Kind(docker, gobuild.ensure_tools())
 
 
 def ensure(kind: Kind, choice: Choice, nodes: int) -> None:
@@ -73,7 +80,7 @@ def ensure(kind: Kind, choice: Choice, nodes: int) -> None:
         if _is_well(kind, image, nodes):
             return
         say(f"the cluster {name()} is broken, of another version or size: making it anew")
-        kind.kind("delete", "cluster")
+        kind.delete()
     try:
         _create(kind, image, nodes)
         _finish(kind, nodes, READY_SECONDS)
@@ -93,11 +100,6 @@ def _is_well(kind: Kind, image: str, nodes: int) -> bool:
         say(str(error))
         return False
     return True
-
-
-def delete(kind: Kind) -> None:
-    """Remove the cluster, or what is left of it, and its entry in the kubeconfig."""
-    kind.kind("delete", "cluster")
 
 
 def _node_image(docker: Docker, choice: Choice) -> str:
@@ -132,7 +134,7 @@ def _with_logs(kind: Kind, error: ClusterError) -> ClusterError:
     folder = cache.root() / "logs" / f"cluster-{name()}"
     cache.remove(folder)
     _try(lambda: kind.kind("export", "logs", folder))
-    _try(lambda: kind.kind("delete", "cluster"))
+    _try(kind.delete)
     return ClusterError(error.what, where=f"{error.where} {folder}".strip(), mend=error.mend)
 
 

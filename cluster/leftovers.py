@@ -11,6 +11,8 @@ from pathlib import Path
 from cluster import shell
 
 CGROUPS = Path("/sys/fs/cgroup")
+# Docker names the bridge of a network after the network's random id; nothing else does.
+BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 # The kernel empties a cgroup a moment after the last process in it has ended.
 CGROUP_SECONDS = 10.0
 
@@ -67,11 +69,15 @@ def unmount_below(*folders: Path) -> None:
 def bridge_names(database: Path) -> set[str]:
     """The bridges that a network database of Docker names, whether its engine runs or not.
 
-    The database is read as bytes, so that a damaged one tells what it can. Docker names the bridge
-    of a network after the network's random id: nothing else bears such a name.
+    It is read as mere text, so that a damaged one tells what it can.
     """
-    content = database.read_bytes() if database.exists() else b""
-    return {name.decode() for name in re.findall(rb"br-[0-9a-f]{12}", content)}
+    content = database.read_text(encoding="latin-1") if database.exists() else ""
+    return set(BRIDGE.findall(content))
+
+
+def docker_bridges() -> set[str]:
+    """The bridges on this machine that some Docker made for its networks."""
+    return set(filter(BRIDGE.fullmatch, _links("type", "bridge")))
 
 
 def remove_bridges(names: Collection[str]) -> None:

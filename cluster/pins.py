@@ -68,6 +68,8 @@ def _kubernetes(name: str, *commands: str, proof: tuple[str, ...] = ("--version"
 
 
 KUBECTL = _kubernetes("kubectl", "kubectl", proof=("version", "--client"))
+MINIO_CLIENT = GoBuild("mc", "github.com/minio/mc", MC, shows="mc version")
+MINIO_SERVER = GoBuild("minio", "github.com/minio/minio", MINIO, shows="minio version")
 HOST_TOOLS = (
     GoBuild("kind", "sigs.k8s.io/kind", KIND, proof=("version",), shows=KIND),
     KUBECTL,
@@ -80,7 +82,7 @@ HOST_TOOLS = (
         proof=("version", "--short"),
         shows=HELM,
     ),
-    GoBuild("mc", "github.com/minio/mc", MC, shows="mc version"),
+    MINIO_CLIENT,
 )
 """What a person or a test uses on this machine."""
 
@@ -119,8 +121,6 @@ NODE_PROGRAMS = (
     ),
 )
 """What a node image is made of where none can be pulled."""
-
-MINIO_SERVER = GoBuild("minio", "github.com/minio/minio", MINIO, shows="minio version")
 
 PYTHON_IMAGE = "python:3.13-slim"
 PYTHON_BUILD_IMAGE = "minidata/python-build:3.13"

@@ -3,6 +3,7 @@
 Their recipes lie under tests/images/, each with a word on what it stands in for.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cluster import cache, debian, gobuild, pins
@@ -39,25 +40,25 @@ def ensure_python(docker: Docker) -> str:
     Inside a container the package index is trusted only with this machine's authorities. They are
     in the build image alone, of which the final images take nothing but the installed packages.
     """
-    below = ensure_debian(docker)
-    base = _recipe("python", pins.PYTHON_IMAGE, pins.DEBIAN_IMAGE, below)
-    ensure(docker, base)
-    context = {"ca-certificates.crt": _bundle()}
-    build = _recipe(
-        "python-build", pins.PYTHON_BUILD_IMAGE, pins.PYTHON_IMAGE, base.recipe, context
-    )
+    bases = {"BASE_IMAGE": pins.DEBIAN_IMAGE}
+    python = _recipe("python", pins.PYTHON_IMAGE, bases, ensure_debian(docker))
+    ensure(docker, python)
+    bases = {"BASE_IMAGE": pins.PYTHON_IMAGE}
+    bundle = {"ca-certificates.crt": _bundle()}
+    build = _recipe("python-build", pins.PYTHON_BUILD_IMAGE, bases, python.recipe, bundle)
     ensure(docker, build)
     return build.recipe
 
 
 def ensure_third_party(docker: Docker) -> None:
     """MinIO, PostgreSQL and Vault, as the charts name them."""
-    below, python = ensure_debian(docker), ensure_python(docker)
-    programs = gobuild.ensure([pins.MINIO_SERVER, pins.HOST_TOOLS[-1]])
-    minio = {name: programs[name] for name in ("minio", "mc")}
-    ensure(docker, _recipe("minio", pins.MINIO_IMAGE, pins.DEBIAN_IMAGE, below, minio))
-    ensure(docker, _recipe("postgres", pins.POSTGRES_IMAGE, pins.DEBIAN_IMAGE, below))
-    ensure(docker, _recipe("vault", pins.VAULT_IMAGE, pins.DEBIAN_IMAGE, python))
+    debian, python = ensure_debian(docker), ensure_python(docker)
+    bases = {"BASE_IMAGE": pins.DEBIAN_IMAGE}
+    programs = gobuild.ensure([pins.MINIO_SERVER, pins.MINIO_CLIENT])
+    ensure(docker, _recipe("minio", pins.MINIO_IMAGE, bases, debian, programs))
+    ensure(docker, _recipe("postgres", pins.POSTGRES_IMAGE, bases, debian))
+    bases = bases | {"BUILD_IMAGE": pins.PYTHON_BUILD_IMAGE}
+    ensure(docker, _recipe("vault", pins.VAULT_IMAGE, bases, python))
 
 
 def ensure(docker: Docker, build: Build) -> None:
@@ -68,13 +69,15 @@ def ensure(docker: Docker, build: Build) -> None:
 
 
 def _recipe(
-    name: str, image: str, base: str, below: str, context: dict[str, Path] | None = None
+    name: str,
+    image: str,
+    args: Mapping[str, str],
+    below: str,
+    context: Mapping[str, Path] | None = None,
 ) -> Build:
     folder = RECIPES / name
     files = {str(file.relative_to(folder)): file for file in folder.iterdir() if file.is_file()}
-    return Build(
-        image, folder / "Dockerfile", files | (context or {}), {"BASE_IMAGE": base}, (below,)
-    )
+    return Build(image, folder / "Dockerfile", {**files, **(context or {})}, args, (below,))
 
 
 def _bundle() -> Path:

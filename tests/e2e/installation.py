@@ -12,8 +12,8 @@ from typing import Any, Self
 import boto3
 import psycopg
 from botocore.config import Config
-from certs.cli import main as certs
 
+from certs.cli import main as certs
 from tests.e2e.kube import CONTEXT, Manifest, Namespace
 
 BUCKET = "sales"
