@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from bench import machine, report
 from bench.ground import Ground
 from bench.measures import NAMES, USUAL, run_measures
 from bench.results import Measure
 from bench.runner import REPOSITORY, Bench, Options
-from rich.console import Console
 
 MEGABYTE = 1_000_000
 FULL = Options(

@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from bench.ground import Place
 from bench.results import Measure, Run, Side, at_least, at_most, ratio
 from bench.runner import Bench, Contender
-
 from sales_pipeline.generate import GenerateSpec
 
 OURS = "pipeline"

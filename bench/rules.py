@@ -5,7 +5,6 @@ from functools import partial
 
 from bench.results import Measure, Run, at_least, ratio
 from bench.runner import Bench, Contender
-
 from sales_pipeline.generate import GenerateSpec
 from sales_pipeline.generate_errors import ErrorKind
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from bench import machine
 from bench.ground import TEMPLATE, Ground, Place
 from bench.results import Run, Side
-from rich.console import Console
-
 from sales_pipeline.generate import GeneratedFile, GenerateSpec, file_name, write_file
 from sales_pipeline.settings import PREFIX
 

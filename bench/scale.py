@@ -6,7 +6,6 @@ from functools import partial
 from bench.ground import PREFILLED
 from bench.results import Measure, Side, at_most, ratio
 from bench.runner import Bench, Contender
-
 from sales_pipeline.generate import rows_for_size
 
 GROWTH = 10
