@@ -14,6 +14,7 @@ Environment:
   MINIDATA_CACHE     where all that was built is kept (default ~/.cache/minidata)
   MINIDATA_CLUSTER   name of the cluster (default minidata)
   MINIDATA_REGISTRY  host:port of a registry that mirrors the public ones, on the online road
+  MINIDATA_BUILD_IMAGE  image to build ours in, on the online road: one that trusts your proxy
   DOCKER_HOST        a Docker engine to use; otherwise the running one, or one of our own
 
 Roads:

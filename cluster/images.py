@@ -1,5 +1,7 @@
 """All images: built, or pulled, only if what they are made of has changed; then put into nodes."""
 
+import os
+
 from cluster import gobuild, pins, stand_ins
 from cluster.docker import Build, Docker
 from cluster.roads import Choice, Road
@@ -15,7 +17,8 @@ def ensure(docker: Docker, choice: Choice) -> tuple[str, ...]:
     """The names of all images that the platform runs; each is there afterwards."""
     if choice.road is Road.ONLINE:
         pull(docker, choice, (pins.PYTHON_IMAGE, *pins.THIRD_PARTY_IMAGES))
-        build_image, below = pins.PYTHON_IMAGE, docker.identity(pins.PYTHON_IMAGE)
+        build_image = os.environ.get("MINIDATA_BUILD_IMAGE") or pins.PYTHON_IMAGE
+        below = docker.identity(build_image)
     else:
         build_image, below = pins.PYTHON_BUILD_IMAGE, stand_ins.ensure_python(docker)
         stand_ins.ensure_third_party(docker)

@@ -32,8 +32,8 @@ class Choice:
         """The name under which a published image is pulled."""
         if not self.mirror:
             return image
-        first, _, rest = image.partition("/")
-        hosted = "." in first or ":" in first
+        first, slash, rest = image.partition("/")
+        hosted = slash and ("." in first or ":" in first)
         name = rest if hosted else image
         return f"{self.mirror}/{name if '/' in name else f'library/{name}'}"
 

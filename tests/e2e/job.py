@@ -1,5 +1,7 @@
 """The Job that runs one request, as the design has it and as the operator is going to make it."""
 
+from collections.abc import Mapping
+
 from sales_api.request import RunRequest
 from tests.e2e.kube import Manifest
 
@@ -19,8 +21,14 @@ SETTINGS = {
 }
 
 
-def pipeline_job(name: str, request: RunRequest) -> Manifest:
-    """A Job whose one pod does what the request says, in a namespace that restricts pods."""
+def pipeline_job(name: str, request: RunRequest, more: Mapping[str, str]) -> Manifest:
+    """A Job whose one pod does what the request says, in a namespace that restricts pods.
+
+    Args:
+        name: Of the Job.
+        request: What it must do.
+        more: Settings on top of, or in place of, the installation's own.
+    """
     labels = {"app.kubernetes.io/name": "sales-pipeline", "app.kubernetes.io/part-of": "minidata"}
     return {
         "apiVersion": "batch/v1",
@@ -29,12 +37,15 @@ def pipeline_job(name: str, request: RunRequest) -> Manifest:
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": 300,
-            "template": {"metadata": {"labels": labels}, "spec": _pod(request)},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": _pod(SETTINGS | request.to_env() | more),
+            },
         },
     }
 
 
-def _pod(request: RunRequest) -> Manifest:
+def _pod(environment: Mapping[str, str]) -> Manifest:
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -45,7 +56,7 @@ def _pod(request: RunRequest) -> Manifest:
             "fsGroup": 1000,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(request)],
+        "containers": [_container(environment)],
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
             {"name": "ca", "configMap": {"name": "minidata-ca"}},
@@ -57,8 +68,7 @@ def _pod(request: RunRequest) -> Manifest:
     }
 
 
-def _container(request: RunRequest) -> Manifest:
-    environment = SETTINGS | request.to_env()
+def _container(environment: Mapping[str, str]) -> Manifest:
     return {
         "name": "pipeline",
         "image": IMAGE,

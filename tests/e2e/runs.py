@@ -30,8 +30,8 @@ class Ended:
     """What a run left behind."""
 
     report: RunReport
+    exit_code: int
     log: str
-    pod: dict
 
 
 def deliver(installation: Installation, key: str, spec: GenerateSpec) -> Delivery:
@@ -52,8 +52,22 @@ def deliver(installation: Installation, key: str, spec: GenerateSpec) -> Deliver
     return Delivery(reference, body, sum(tally.errors.values()))
 
 
-def run_job(installation: Installation, name: str, delivery: Delivery) -> Ended:
-    """Create the Job that loads a delivery, and wait for its end."""
+def run_job(
+    installation: Installation,
+    name: str,
+    delivery: Delivery,
+    condition: str = "Complete",
+    **settings: str,
+) -> Ended:
+    """Create the Job that loads a delivery, and wait until it has come to an end.
+
+    Args:
+        installation: Where it runs.
+        name: Of the Job and the run.
+        delivery: What it loads.
+        condition: How the Job must end: `Complete` or `Failed`.
+        settings: More environment of the pipeline.
+    """
     request = RunRequest.model_validate(
         {
             "ingest": "e2e/daily",
@@ -63,10 +77,10 @@ def run_job(installation: Installation, name: str, delivery: Delivery) -> Ended:
         }
     )
     namespace = installation.namespace
-    namespace.apply(pipeline_job(name, request))
-    wait = ("wait", f"job/{name}", "--for=condition=Complete", f"--timeout={LIMIT_SECONDS}s")
+    namespace.apply(pipeline_job(name, request, settings))
+    wait = ("wait", f"job/{name}", f"--for=condition={condition}", f"--timeout={LIMIT_SECONDS}s")
     namespace.kubectl(*wait, timeout=LIMIT_SECONDS + 10)
     (pod,) = namespace.get("pods", f"--selector=job-name={name}")["items"]
     state = pod["status"]["containerStatuses"][0]["state"]["terminated"]
     report = RunReport.model_validate_json(state["message"])
-    return Ended(report, namespace.logs(pod["metadata"]["name"]), pod)
+    return Ended(report, state["exitCode"], namespace.logs(pod["metadata"]["name"]))

@@ -6,7 +6,9 @@ import ssl
 import psycopg
 import pytest
 
+from sales_api.report import ExitCode
 from tests.e2e.kube import KubeError
+from tests.e2e.runs import run_job
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SEEN_BY_ALL = "pods,jobs,statefulsets,configmaps,events,services,serviceaccounts"
@@ -41,6 +43,13 @@ def test_the_warehouse_takes_no_plain_connection(installation):
     with installation.database("metabase") as connection:
         encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert connection.execute(encrypted).fetchone() == (True,)
+
+
+def test_a_run_that_would_speak_in_the_clear_ends_as_a_matter_for_a_human(installation, delivery):
+    """Trying again would not help, so the exit code and the report do not ask for it."""
+    run = run_job(installation, "plain", delivery, condition="Failed", SALES_DB_SSLMODE="disable")
+    assert run.exit_code == ExitCode.CONFIGURATION
+    assert [error.code for error in run.report.errors] == ["database.rights"]
 
 
 def test_a_client_that_trusts_others_believes_no_server(installation):

@@ -25,14 +25,19 @@ def test_rows_of_a_delivered_file_are_in_the_star(installation, delivery, ended)
 def test_a_loaded_object_is_archived_and_encrypted(installation, delivery, ended):
     """The original lies below processed/, byte for byte, its rejects below quarantine/."""
     with installation.s3("root") as s3:
-        keys = {
-            one["Key"].split("/")[0]: one["Key"]
-            for one in s3.list_objects_v2(Bucket=BUCKET)["Contents"]
-        }
-        assert set(keys) == {"processed", "quarantine"}
-        archived = s3.get_object(Bucket=BUCKET, Key=keys["processed"])
+        assert keys_below(s3, "raw/") == []
+        assert len(keys_below(s3, "quarantine/day/")) == 1
+        (key,) = keys_below(s3, "processed/day/")
+        archived = s3.get_object(Bucket=BUCKET, Key=key)
         assert archived["Body"].read() == delivery.body
         assert archived["ServerSideEncryption"] == "AES256"
+
+
+def keys_below(s3, prefix):
+    """The keys of a bucket's current objects below a prefix."""
+    return [
+        one["Key"] for one in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", ())
+    ]
 
 
 def test_a_second_run_of_the_same_object_loads_nothing(installation, delivery, ended):
@@ -58,4 +63,4 @@ def test_servers_keep_what_they_hold_over_a_restart(installation, ended):
     with installation.database("metabase") as connection:
         assert star(connection) == before
     with installation.s3("root") as s3:
-        assert s3.list_objects_v2(Bucket=BUCKET, Prefix="processed/")["KeyCount"] == 1
+        assert len(keys_below(s3, "processed/day/")) == 1

@@ -25,7 +25,7 @@ _TRANSIENT_CLASSES = {"08", "40", "53", "57", "55"}
 """Connection lost, conflict between transactions, resources short, server stopping, lock busy."""
 
 
-_NOT_LET_IN = ("permission denied for database", "not permitted to log in", "no pg_hba.conf entry")
+_NOT_LET_IN = ("permission denied for database", "not permitted to log in", "pg_hba.conf")
 
 
 class Warehouse:
