@@ -60,6 +60,8 @@ def _down(_: argparse.Namespace) -> None:
 
 def _images(args: argparse.Namespace) -> None:
     images.ensure(_docker(), _choice(args))
+    # Tools and nodes come before images: by now every program is there.
+    gobuild.drop_sources()
 
 
 def _load(args: argparse.Namespace) -> None:

@@ -93,6 +93,8 @@ class Docker:
         log = cache.log_file(f"build-{build.image.replace('/', '_')}")
         run(["docker", "build", *options, context], env=self.env | self._builder(), log=log)
         cache.remove(context)
+        # What the image was before has no name any more.
+        self.call("image", "prune", "--force", "--filter", f"label={LABEL}")
 
     def import_root(self, image: str, root: Path, recipe: str, changes: Sequence[str] = ()) -> None:
         """Make an image of a root file system in a tar."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cluster import cache, pins
 from cluster.pins import GoBuild
-from cluster.shell import ClusterError, run, say, step, succeeds
+from cluster.shell import ClusterError, run, step, succeeds
 
 FLAGS = ("-trimpath", "-buildvcs=false")
 
@@ -167,6 +167,8 @@ def _install_go(folder: Path) -> None:
 
 
 def drop_sources() -> None:
-    """Remove modules and half-done work; programs that are done stay."""
-    say("removing Go's own caches: every program is built")
-    cache.remove(cache.root() / "go")
+    """Remove modules and half-done work, gigabytes of them; programs that are done stay."""
+    sources = cache.root() / "go"
+    if sources.exists():
+        with step("remove the sources of programs that are built"):
+            cache.remove(sources)

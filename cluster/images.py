@@ -30,12 +30,9 @@ def ensure(docker: Docker, choice: Choice) -> tuple[str, ...]:
 def ours(image: str, package: str, build_image: str, below: str) -> Build:
     """One of our own images, from what its Dockerfile copies out of the repository."""
     root = stand_ins.REPOSITORY
-    context = {name: root / name for name in ("pyproject.toml", "uv.lock")}
-    for member in WORKSPACE:
-        context |= {
-            f"{member}/pyproject.toml": root / member / "pyproject.toml",
-            f"{member}/src": root / member / "src",
-        }
+    copied = ["pyproject.toml", "uv.lock", "api/src", f"{package}/src"]
+    copied += [f"{member}/pyproject.toml" for member in WORKSPACE]
+    context = {name: root / name for name in copied}
     args = {"BASE_IMAGE": pins.PYTHON_IMAGE, "BUILD_IMAGE": build_image, "VERSION": pins.VERSION}
     return Build(image, root / package / "Dockerfile", context, args, (below,))
 

@@ -26,7 +26,7 @@ RESTRICTED = (
     *("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"),
     *("--tmpfs=/tmp", f"--label={OURS}"),
 )
-_LIMIT_SECONDS = 120
+_LIMIT_SECONDS = 60
 _POLL_SECONDS = 0.1
 
 Env = Mapping[str, str]
@@ -69,12 +69,14 @@ class Container:
     def stop(self) -> int:
         """Ask it to stop, the way a pod is asked; its exit code."""
         _succeed(self.docker, "stop", "--time=30", self.name)
-        return self.state()["ExitCode"]
+        code: int = self.state()["ExitCode"]
+        return code
 
     def state(self) -> dict[str, Any]:
         """What the engine knows of its process."""
         told = _succeed(self.docker, "inspect", "--format={{json .State}}", self.name)
-        return json.loads(told.out)
+        state: dict[str, Any] = json.loads(told.out)
+        return state
 
     def logs(self) -> str:
         """What it printed, on both streams."""
@@ -91,7 +93,9 @@ class Image:
 
     def inspect(self) -> dict[str, Any]:
         """What the engine knows of it."""
-        return json.loads(_succeed(self.docker, "image", "inspect", self.name).out)[0]
+        told = _succeed(self.docker, "image", "inspect", self.name)
+        image: dict[str, Any] = json.loads(told.out)[0]
+        return image
 
     def run(self, *args: str, options: tuple[str, ...] = (), env: Env | None = None) -> Done:
         """Run a container to its end."""

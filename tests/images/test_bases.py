@@ -17,7 +17,9 @@ def test_python_is_found_by_both_names_and_makes_virtual_environments(image):
     assert pip.endswith("(python 3.13)")
 
 
-def test_debian_can_install_packages_and_has_nothing_lying_about(image):
+def test_debian_can_install_packages_and_has_nothing_lying_about(docker, image):
+    if not docker.has(pins.DEBIAN_IMAGE):
+        pytest.skip("only stand-ins are built on it, and none was needed")
     debian = image(pins.DEBIAN_IMAGE)
     names = {member.name for member, _ in debian.members() if member.isfile()}
     assert {"usr/bin/apt-get", "usr/sbin/useradd"} <= names
