@@ -1,0 +1,20 @@
+"""A cache, and programs, of a test's own."""
+
+import pytest
+
+from tests.cluster.fake_program import FakePrograms
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setenv("MINIDATA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """Fake programs, found before all others."""
+    made = FakePrograms(tmp_path / "programs")
+    monkeypatch.setenv("PATH", f"{made.folder}:/usr/bin:/bin")
+    return made
