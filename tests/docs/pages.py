@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FOLDERS = ("docs", "certs", "charts", "tests/images")
+PAGES = sorted([*ROOT.glob("*.md"), *(p for f in FOLDERS for p in (ROOT / f).rglob("*.md"))])
 
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -75,12 +76,15 @@ def rows(part):
 
 
 def commands():
-    """The commands in `console` blocks (after `$`) and `sh` blocks, as words, with their page."""
+    """The commands in `console` blocks (after `$`) and `sh` blocks, as words, with their page.
+
+    A backslash at the end of a line makes one command of it and the next.
+    """
     lines = [
         (block.page, line.removeprefix("$ "))
         for kind in ("console", "sh")
         for block in blocks(kind)
-        for line in block.text.splitlines()
+        for line in block.text.replace("\\\n", " ").splitlines()
         if line.startswith("$ ") or kind == "sh"
     ]
     return [(page, words) for page, line in lines if (words := shlex.split(line, comments=True))]

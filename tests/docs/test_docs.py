@@ -225,7 +225,13 @@ def test_the_readme_names_each_command(cli):
 
 # --- examples -----------------------------------------------------------------------------------
 
-MANIFESTS = pages.blocks("yaml")
+EXAMPLES = pages.blocks("yaml")
+MANIFESTS = [block for block in EXAMPLES if block.page.parent in (pages.ROOT, pages.ROOT / "docs")]
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=str)
+def test_examples_in_yaml_are_yaml(block):
+    assert list(yaml.safe_load_all(block.text))
 
 
 @pytest.mark.parametrize("block", MANIFESTS, ids=str)
