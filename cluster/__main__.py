@@ -59,16 +59,18 @@ def _down(_: argparse.Namespace) -> None:
 
 
 def _images(args: argparse.Namespace) -> None:
-    images.ensure(_docker(), _choice(args))
+    choice = _choice(args)
+    images.ensure(_docker(), choice)
     # Tools and nodes come before images: by now every program is there.
     gobuild.drop_sources()
 
 
 def _load(args: argparse.Namespace) -> None:
+    choice = _choice(args)
     docker = _docker()
     if not kind.open_kind(docker).exists():
         raise ClusterError(f"there is no cluster {kind.name()}", mend="Run `make cluster` first.")
-    images.load(docker, kind.name(), images.ensure(docker, _choice(args)))
+    images.load(docker, kind.name(), images.ensure(docker, choice))
 
 
 def _tools(_: argparse.Namespace) -> None:

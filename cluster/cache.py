@@ -39,7 +39,9 @@ def publish(target: Path) -> Iterator[Path]:
     yield draft
     if not draft.exists():
         raise ClusterError(f"nothing was made for {target.name}", where=str(draft))
-    remove(target)
+    # A file takes another's place in one step; a folder, or what takes a folder's place, cannot.
+    if draft.is_dir() or target.is_dir():
+        remove(target)
     draft.replace(target)
 
 

