@@ -18,7 +18,7 @@ def ensure(docker: Docker, choice: Choice) -> tuple[str, ...]:
     if choice.road is Road.ONLINE:
         pull(docker, choice, (pins.PYTHON_IMAGE, *pins.THIRD_PARTY_IMAGES))
         build_image = os.environ.get("MINIDATA_BUILD_IMAGE") or pins.PYTHON_IMAGE
-        below = docker.identity(build_image)
+        below = docker.recipe(build_image) or docker.identity(build_image)
     else:
         build_image, below = pins.PYTHON_BUILD_IMAGE, stand_ins.ensure_python(docker)
         stand_ins.ensure_third_party(docker)

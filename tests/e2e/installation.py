@@ -4,6 +4,7 @@ import base64
 import secrets
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,9 @@ class Installation:
         made = cls(namespace, folder / "ca.crt", {}, secrets.token_bytes(KEY_BYTES))
         made._write_secrets()
         small = {"persistence": {"size": "1Gi"}}
-        namespace.install("minio", small | SUPPLIER)
-        namespace.install("postgres", small)
+        charts = {"minio": small | SUPPLIER, "postgres": small}
+        with ThreadPoolExecutor() as side_by_side:
+            list(side_by_side.map(namespace.install, charts, charts.values()))
         return made
 
     def _write_secrets(self) -> None:
