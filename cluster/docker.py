@@ -57,9 +57,9 @@ class Docker:
 
     engine: Engine
 
-    def call(self, *args: str | Path, log: Path | None = None) -> str:
+    def call(self, *args: str | Path) -> str:
         """Run `docker` with these arguments; its standard output."""
-        return run(["docker", *args], env=self.env, log=log)
+        return run(["docker", *args], env=self.env)
 
     @property
     def env(self) -> dict[str, str]:

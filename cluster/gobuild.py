@@ -53,7 +53,6 @@ def module_folder(build: GoBuild) -> Path:
 def ensure_tools(builds: Iterable[GoBuild] = pins.HOST_TOOLS) -> dict[str, Path]:
     """Tools for this machine, linked into one folder under their plain names."""
     tools = ensure(builds)
-    cache.binaries().mkdir(parents=True, exist_ok=True)
     for name, file in tools.items():
         with cache.publish(cache.binaries() / name) as draft:
             draft.symlink_to(file)

@@ -22,7 +22,7 @@ SYSTEM = (
 
 def name() -> str:
     """The cluster's name: `minidata` unless MINIDATA_CLUSTER says otherwise."""
-    return os.environ.get("MINIDATA_CLUSTER", pins.CLUSTER)
+    return os.environ.get("MINIDATA_CLUSTER") or pins.CLUSTER
 
 
 @dataclass(frozen=True)

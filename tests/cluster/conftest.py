@@ -21,4 +21,5 @@ def programs(tmp_path, monkeypatch):
     """Fake programs, found before all others."""
     made = FakePrograms(tmp_path / "programs")
     monkeypatch.setenv("PATH", f"{made.folder}:/usr/bin:/bin")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
     return made

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 ANSWERING = """#!{python} -IS
-import json, re, sys
+import json, os, re, sys
 words = " ".join(sys.argv[1:])
 with open({here!r} + "/calls", "a") as calls:
     calls.write({name!r} + " " + words + "\\n")
+with open({here!r} + "/engines", "a") as engines:
+    engines.write(os.environ.get("DOCKER_HOST", "") + "\\n")
 with open({here!r} + "/{name}.json") as answers:
     found = [rest for pattern, *rest in json.load(answers) if re.search(pattern, words)]
 output, code = found[0] if found else ("", 0)
@@ -23,6 +25,7 @@ SCRIPT = """#!/bin/sh
 PATH=$PATH:/usr/bin:/bin
 HERE='{here}'
 echo "{name} $*" >>"$HERE/calls"
+echo "$DOCKER_HOST" >>"$HERE/engines"
 {body}
 """
 
@@ -48,6 +51,10 @@ class FakePrograms:
         """What was called so far, program and arguments, in order."""
         lines = (self.folder / "calls").read_text().splitlines()
         return [line for line in lines if line.startswith(beginning)]
+
+    def engines(self) -> set[str]:
+        """What DOCKER_HOST was in those calls; empty text where it was not set."""
+        return set((self.folder / "engines").read_text().splitlines())
 
     def _words(self, name: str) -> dict[str, str]:
         return {"here": str(self.folder), "name": name}

@@ -46,6 +46,12 @@ def write(draft, kind, content):
     (draft / "it" if kind == "folder" else draft).write_text(content)
 
 
+def break_off(target, kind):
+    with cache.publish(target) as draft:
+        write(draft, kind, "half")
+        raise KeyboardInterrupt
+
+
 def read(target, kind):
     return (target / "it" if kind == "folder" else target).read_text()
 
@@ -69,11 +75,16 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch, named, w
     assert str(cache.root()) == want.format(here=tmp_path)
 
 
+def test_tools_and_logs_lie_where_the_documents_say(own_cache):
+    assert cache.binaries() == own_cache / "bin"
+    assert cache.log_file("kind-create") == own_cache / "logs" / "kind-create.log"
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 @pytest.mark.parametrize("before", [None, "file", "folder"])
 def test_a_result_takes_its_place_when_it_is_done(tmp_path, before, kind):
     """It does so whatever was there, and no draft is left."""
-    target = tmp_path / "programs" / "one"
+    target = tmp_path / "not" / "there" / "one"
     if before:
         with cache.publish(target) as draft:
             write(draft, before, "first")
@@ -105,9 +116,8 @@ def test_a_failure_leaves_what_was_there_before(tmp_path, kind):
     target = tmp_path / "one"
     with cache.publish(target) as draft:
         write(draft, kind, "good")
-    with pytest.raises(KeyboardInterrupt), cache.publish(target) as draft:
-        write(draft, kind, "half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        break_off(target, kind)
     assert read(target, kind) == "good"
 
 
@@ -165,7 +175,8 @@ def test_a_lock_waits_for_its_holder_and_for_no_dead_one(end):
             assert second.stdout.readline() == "in\n"
 
 
-def test_locks_of_two_names_do_not_wait_for_each_other(capsys):
+def test_locks_of_two_names_do_not_wait_for_each_other(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("MINIDATA_CACHE", str(tmp_path / "not" / "there"))
     with holder("one") as first:
         assert first.stdout.readline() == "in\n"
         with cache.lock("two"):

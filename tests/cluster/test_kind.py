@@ -1,82 +1,212 @@
 """A cluster is used if it is well, and made anew if it is not."""
 
-import pytest
+import json
+import re
+from pathlib import Path
 
-from cluster import kind
+import pytest
+import yaml
+
+from cluster import gobuild, kind, node, pins
 from cluster.docker import Docker
 from cluster.engine import Engine
 from cluster.roads import Choice, Road
 from cluster.shell import ClusterError
 
-CHOICE = Choice(Road.ONLINE)
-IMAGE = ("inspect --format {{.Id}}", "sha256:image", 0)
-RUNNING = ("^inspect", "sha256:image", 0)
-ONE_NODE = ("get nodes --output=name", "node/minidata-control-plane\n", 0)
+KIND = """
+case "$1 $2" in
+"get clusters") cat "$HERE/clusters" ;;
+"create cluster")
+  [ ! -e "$HERE/cannot-create" ] || { echo node died; exit 1; }
+  echo minidata >>"$HERE/clusters"
+  rm -f "$HERE"/fault-* ;;
+"delete cluster") sed -i /^minidata$/d "$HERE/clusters" ;;
+"export logs") mkdir -p "$3" && echo why >"$3/journal.log" && [ ! -e "$HERE/cannot-export" ] ;;
+"export kubeconfig") [ ! -e "$HERE/fault-kubeconfig" ] ;;
+esac
+"""
+"""Stands in for kind: a cluster made anew has no fault."""
+KUBECTL = """
+fails_with() { [ -e "$HERE/fault-$1" ] || [ -e "$HERE/cannot-$1" ]; }
+case "$*" in
+*"get nodes --output=name"*)
+  ! fails_with api || exit 1
+  seq -f node/minidata-%g $(fails_with size && echo 3 || echo 1) ;;
+*"get nodes --output=json"*) cat "$HERE/nodes.json" ;;
+*condition=Ready*) ! fails_with nodes ;;
+*rollout*deployment/coredns*) ! fails_with names ;;
+*rollout*deployment/local-path-provisioner*) ! fails_with volumes ;;
+esac
+"""
+DOCKER = """
+case "$*" in
+"inspect "*" minidata-control-plane")
+  [ ! -e "$HERE/fault-gone" ] || exit 1
+  [ -e "$HERE/fault-image" ] && echo sha256:other || echo sha256:image ;;
+"image inspect "*) [ ! -e "$HERE/no-image" ] || exit 1 ;;
+"pull "*) rm "$HERE/no-image" ;;
+esac
+case "$*" in
+"image inspect"*Labels*) cat "$HERE/recipe" ;;
+"image inspect"*Id*) echo sha256:image ;;
+esac
+"""
+NODE = {
+    "metadata": {"name": "minidata-control-plane"},
+    "spec": {"podCIDR": "10.244.0.0/24"},
+    "status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]},
+}
+ONLINE, PACKAGES = Choice(Road.ONLINE), Choice(Road.PACKAGES)
+AWAITED = re.compile("podCIDR|Ready|coredns|local-path-provisioner")
+WELL = ["Ready", "coredns", "local-path-provisioner"]
+PROBLEM = "the cluster minidata is broken, of another version or size: making it anew"
 
 
 @pytest.fixture
-def opened(programs, own_cache, monkeypatch):
-    """A cluster that is there and well, of one node, of a published image."""
-    monkeypatch.delenv("MINIDATA_CLUSTER", raising=False)
-    programs.add("docker", ("--format .*Labels", "\n", 0), IMAGE, RUNNING)
-    tools = {
-        "kind": programs.add("kind", ("get clusters", "minidata\n", 0)),
-        "kubectl": programs.add("kubectl", ONE_NODE),
-    }
+def opened(programs, own_cache):
+    """A cluster that is there and well, of one node, of a published image; and another cluster."""
+    (programs.folder / "clusters").write_text("other\nminidata\n")
+    (programs.folder / "recipe").write_text("\n")
+    (programs.folder / "nodes.json").write_text(json.dumps({"items": [NODE]}))
+    programs.script("docker", DOCKER)
+    tools = {"kind": programs.script("kind", KIND), "kubectl": programs.script("kubectl", KUBECTL)}
     return kind.Kind(Docker(Engine({}, owned=False)), tools)
 
 
+def without_cluster(programs):
+    (programs.folder / "clusters").write_text("other\n")
+
+
+def changes(programs):
+    """What was done to clusters, in order."""
+    words = [call.split()[1:3] for call in programs.calls("kind ")]
+    return [" ".join(pair) for pair in words if pair[0] in ("create", "delete")]
+
+
+def waits(programs):
+    """What was waited for, in order."""
+    found = [AWAITED.search(call) for call in programs.calls("kubectl ")]
+    return [match[0] for match in found if match]
+
+
 def test_a_cluster_that_is_well_is_left_alone(opened, programs):
-    kind.ensure(opened, CHOICE, nodes=1)
-    assert programs.calls("kind create") == programs.calls("kind delete") == []
-    waited = [call for call in programs.calls("kubectl") if "condition=Ready" in call]
-    assert len(waited) == 1
+    kind.ensure(opened, ONLINE, nodes=1)
+    assert changes(programs) == []
+    assert waits(programs) == WELL
 
 
-def test_a_missing_cluster_is_made_with_as_many_nodes_as_asked_for(opened, programs):
-    programs.add("kind", ("get clusters", "other\n", 0))
-    kind.ensure(opened, CHOICE, nodes=3)
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_a_missing_cluster_is_made_with_as_many_nodes_as_asked_for(opened, programs, nodes):
+    without_cluster(programs)
+    kind.ensure(opened, ONLINE, nodes)
+    assert changes(programs) == ["create cluster"]
     (created,) = programs.calls("kind create")
-    assert "three-nodes.yaml" in created
-    assert created.endswith("--name minidata")
-    assert programs.calls("kind delete") == []
+    words = created.split()
+    assert words[words.index("--image") + 1] == pins.NODE_IMAGE
+    assert words[words.index("--name") + 1] == "minidata"
+    configuration = Path(words[words.index("--config") + 1]).read_text()
+    assert len(yaml.safe_load(configuration)["nodes"]) == nodes
+    assert waits(programs) == WELL
 
 
 @pytest.mark.parametrize(
-    ("program", "answers"),
-    [
-        ("kubectl", [("get nodes", "", 1)]),
-        ("kubectl", [("get nodes --output=name", "node/a\nnode/b\nnode/c\n", 0)]),
-        ("kind", [("get clusters", "minidata\n", 0), ("export kubeconfig", "", 1)]),
-        ("docker", [("--format .*Labels", "\n", 0), IMAGE, ("^inspect", "sha256:other", 0)]),
-        ("docker", [("--format .*Labels", "\n", 0), IMAGE, ("^inspect", "no such object", 1)]),
-    ],
-    ids=["no answer", "other size", "node stopped", "other image", "node gone"],
+    "fault", ["gone", "image", "kubeconfig", "api", "size", "nodes", "names", "volumes"]
 )
-def test_a_cluster_that_is_not_well_is_made_anew(opened, programs, program, answers):
-    programs.add(program, *answers)
-    kind.ensure(opened, CHOICE, nodes=1)
-    order = [call.split()[1] for call in programs.calls("kind") if call.split()[1] in CHANGES]
-    assert order == ["delete", "create"]
+def test_a_cluster_that_is_not_well_is_made_anew(opened, programs, capsys, fault):
+    (programs.folder / f"fault-{fault}").touch()
+    kind.ensure(opened, ONLINE, nodes=1)
+    assert changes(programs) == ["delete cluster", "create cluster"]
+    told = capsys.readouterr().err
+    assert PROBLEM in told
+    assert ("failed with exit code" in told) is (fault not in ("image", "size"))
+    assert (programs.folder / "clusters").read_text() == "other\nminidata\n"
 
 
-CHANGES = ("create", "delete")
-
-
+@pytest.mark.parametrize("obstacle", ["create", "nodes", "names", "volumes"])
+@pytest.mark.parametrize("export", [True, False], ids=["logs", "no logs"])
 def test_a_cluster_that_does_not_come_up_leaves_its_logs_and_nothing_else(
-    opened, programs, own_cache
+    opened, programs, own_cache, obstacle, export
 ):
-    programs.add("kind", ("get clusters", "", 0), ("create", "node died", 1))
-    with pytest.raises(ClusterError, match="node died") as caught:
-        kind.ensure(opened, CHOICE, nodes=1)
+    without_cluster(programs)
+    (programs.folder / f"cannot-{obstacle}").touch()
+    if not export:
+        (programs.folder / "cannot-export").touch()
+    with pytest.raises(ClusterError) as caught:
+        kind.ensure(opened, ONLINE, nodes=1)
     logs = own_cache / "logs" / "cluster-minidata"
-    assert str(logs) in str(caught.value)
-    assert programs.calls("kind export logs") == [f"kind export logs {logs} --name minidata"]
-    assert programs.calls("kind delete") == ["kind delete cluster --name minidata"]
+    assert caught.value.where.endswith(str(logs))
+    assert (obstacle == "create") is ("node died" in caught.value.what)
+    assert (logs / "journal.log").read_text() == "why\n"
+    exported, deleted = (programs.calls(f"kind {words}") for words in ("export logs", "delete"))
+    assert programs.calls("kind ")[-2:] == [*exported, *deleted]
+    assert (programs.folder / "clusters").read_text() == "other\n"
 
 
-def test_another_name_is_another_cluster(opened, programs, monkeypatch):
-    monkeypatch.setenv("MINIDATA_CLUSTER", "second")
-    assert not opened.exists()
+def test_what_kind_said_lies_where_the_error_says(opened, programs, own_cache):
+    without_cluster(programs)
+    (programs.folder / "cannot-create").touch()
+    stale = own_cache / "logs" / "cluster-minidata" / "of-last-time.log"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    with pytest.raises(ClusterError) as caught:
+        kind.ensure(opened, ONLINE, nodes=1)
+    log, _ = caught.value.where.split()
+    assert Path(log).read_text() == "node died\n"
+    assert not stale.exists()
+
+
+def test_on_the_packages_road_pods_are_connected_before_nodes_can_be_ready(
+    opened, programs, monkeypatch
+):
+    without_cluster(programs)
+    (programs.folder / "recipe").write_text("cafe\n")
+    monkeypatch.setattr(node, "ensure", lambda _: pins.NODE_IMAGE)
+    kind.ensure(opened, PACKAGES, nodes=1)
+    order = programs.calls()
+    waited, connected, ready = (
+        next(number for number, call in enumerate(order) if part in call)
+        for part in ("podCIDR", "docker exec --interactive minidata-control-plane", "=Ready")
+    )
+    assert waited < connected < ready
+    assert programs.calls("docker pull") == []
+
+
+def test_a_published_node_image_is_pulled_where_it_is_missing(opened, programs):
+    (programs.folder / "no-image").touch()
+    kind.ensure(opened, Choice(Road.ONLINE, "mirror:5000"), nodes=1)
+    source = f"mirror:5000/kindest/node:{pins.KUBERNETES}"
+    assert programs.calls("docker pull") == [f"docker pull {source}"]
+    assert changes(programs) == []
+
+
+def test_a_published_node_image_brings_its_own_network(opened, programs):
+    without_cluster(programs)
+    kind.ensure(opened, ONLINE, nodes=1)
+    assert programs.calls("docker exec") == []
+
+
+@pytest.mark.parametrize(
+    ("named", "name"), [(None, "minidata"), ("", "minidata"), ("second", "second")]
+)
+def test_every_command_names_the_cluster(opened, programs, monkeypatch, named, name):
+    """Also kind's and kubectl's own defaults are clusters of somebody's."""
+    if named is not None:
+        monkeypatch.setenv("MINIDATA_CLUSTER", named)
+    assert opened.exists() is (name == "minidata")
     opened.delete()
-    assert programs.calls("kind delete") == ["kind delete cluster --name second"]
+    opened.count_nodes()
+    assert programs.calls("kind delete") == [f"kind delete cluster --name {name}"]
+    assert programs.calls("kind export") == [f"kind export kubeconfig --name {name}"]
+    assert all(f"--context=kind-{name} " in call for call in programs.calls("kubectl"))
+
+
+def test_tools_come_from_the_cache(opened, monkeypatch):
+    monkeypatch.setattr(gobuild, "ensure_tools", lambda: opened.tools)
+    assert kind.open_kind(opened.docker) == opened
+
+
+def test_kind_is_told_of_the_engine(opened, programs):
+    ours = kind.Kind(Docker(Engine({"DOCKER_HOST": "unix:///ours"}, owned=True)), opened.tools)
+    ours.clusters()
+    ours.delete()
+    assert programs.engines() == {"unix:///ours"}

@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sys
 
 import pytest
 
+from cluster import shell as shell_module
 from cluster.shell import TAIL_LINES, ClusterError, run, step, succeeds
 
-PRINT_INPUT = "import sys; print(sys.stdin.read().upper())"
+EITHER = pytest.mark.parametrize("logged", [False, True], ids=["at once", "logged"])
 SLEEPER = "echo $$; sleep 0.1; kill -USR1 $PPID; exec sleep 60"
 """Tells its number, interrupts who started it, and goes on."""
 
@@ -29,24 +29,35 @@ def interruptible():
     signal.signal(signal.SIGUSR1, before)
 
 
-def python(code):
-    return [sys.executable, "-ISc", code]
+@pytest.fixture
+def typed(tmp_path):
+    """Something to read on this process's own standard input."""
+    before = os.dup(0)
+    (tmp_path / "typed").write_text("typed")
+    with (tmp_path / "typed").open() as file:
+        os.dup2(file.fileno(), 0)
+    yield
+    os.dup2(before, 0)
+    os.close(before)
 
 
 def shell(code):
     return ["sh", "-c", code]
 
 
-def test_output_comes_back_and_input_goes_in():
-    assert run(python(PRINT_INPUT), stdin="word") == "WORD\n"
+def test_output_comes_back_and_input_goes_in(typed):
+    assert run(shell("tr a-z A-Z"), stdin="word") == "WORD"
 
 
-def test_no_input_is_an_empty_one():
-    """A program that reads shall not wait for a terminal."""
-    assert run(python(PRINT_INPUT)) == "\n"
+@EITHER
+def test_no_input_is_an_empty_one(tmp_path, typed, logged):
+    """A program that reads shall neither wait for a terminal nor take what is for us."""
+    log = tmp_path / "log" if logged else None
+    told = run(["cat"], log=log)
+    assert (log.read_text() if logged else told) == ""
 
 
-@pytest.mark.parametrize("logged", [False, True], ids=["at once", "logged"])
+@EITHER
 def test_variables_come_on_top_of_our_own_and_the_folder_is_the_given_one(
     tmp_path, monkeypatch, logged
 ):
@@ -65,13 +76,14 @@ def test_a_failure_tells_the_command_the_exit_code_and_the_end_of_the_output():
     assert tail == [*(f"  | {number}" for number in range(2, TAIL_LINES + 1)), "  | last"]
 
 
-def test_output_that_is_no_text_does_not_hide_the_failure():
-    with pytest.raises(ClusterError, match="exit code 3\n  | fran.ais"):
-        run(shell(r"printf 'fran\347ais'; exit 3"))
+@EITHER
+def test_output_that_is_no_text_does_not_hide_the_failure(tmp_path, logged):
+    with pytest.raises(ClusterError, match=r"exit code 3\n  \| fran.ais"):
+        run(shell(r"printf 'fran\347ais'; exit 3"), log=tmp_path / "log" if logged else None)
 
 
 def test_a_logged_program_leaves_its_output_in_the_log_which_a_failure_names(tmp_path):
-    log = tmp_path / "deep" / "step.log"
+    log = tmp_path / "very" / "deep" / "step.log"
     assert run(shell("echo fine; echo fair >&2"), log=log) == ""
     assert log.read_text() == "fine\nfair\n"
     with pytest.raises(ClusterError) as caught:
@@ -79,6 +91,12 @@ def test_a_logged_program_leaves_its_output_in_the_log_which_a_failure_names(tmp
     assert caught.value.where == str(log)
     assert "| broken" in str(caught.value)
     assert log.read_text() == "broken\n"
+
+
+def test_a_logged_program_is_told_to_be_at_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shell_module, "HEARTBEAT_SECONDS", 0.1)
+    run(shell("sleep 0.3"), log=tmp_path / "log")
+    assert "still at it after 0 s\n" in capsys.readouterr().err
 
 
 def test_a_logged_program_ends_with_whoever_is_interrupted(tmp_path, interruptible):
@@ -89,7 +107,7 @@ def test_a_logged_program_ends_with_whoever_is_interrupted(tmp_path, interruptib
         os.kill(int(log.read_text()), 0)
 
 
-@pytest.mark.parametrize("logged", [False, True], ids=["at once", "logged"])
+@EITHER
 @pytest.mark.parametrize(
     ("mode", "reason"), [(None, "No such file"), (0o644, "Permission"), (0o755, "Exec format")]
 )
