@@ -10,7 +10,7 @@ import pytest
 from cluster import __main__ as cli
 from cluster import cache, engine, gobuild, images, kind, pins
 from cluster.engine import Engine
-from cluster.roads import Road
+from cluster.roads import Choice, Road
 from cluster.shell import ClusterError
 from tests.docs.pages import ROOT
 
@@ -129,6 +129,14 @@ def test_an_error_is_told_without_a_traceback(machine, capsys, monkeypatch, comm
 # --- commands -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("command", ["up", "images", "load"])
+def test_the_road_is_found_unless_one_is_asked_for(machine, monkeypatch, command):
+    asked = []
+    monkeypatch.setattr(cli, "find", lambda road: asked.append(road) or Choice(Road.ONLINE))
+    cli.main([command])
+    assert asked == ["auto"]
+
+
 @pytest.mark.parametrize(("words", "nodes"), [([], 1), (["--nodes", "3"], 3)])
 def test_up_makes_a_cluster_and_tells_how_to_speak_to_it(machine, capsys, words, nodes):
     assert cli.main(["up", "--road", "packages", *words]) == 0
@@ -158,10 +166,11 @@ def test_nothing_is_loaded_where_there_is_no_cluster(machine, capsys):
 @pytest.mark.parametrize(
     ("others", "done"), [([], ["delete", "stop"]), (["other"], ["delete"])], ids=["last", "other"]
 )
-def test_the_engine_ends_with_the_last_cluster(machine, others, done):
+def test_the_engine_ends_with_the_last_cluster(machine, capsys, others, done):
     machine.there += others
     assert cli.main(["down"]) == 0
     assert machine.done == done
+    assert ("other clusters" in capsys.readouterr().err) is bool(others)
 
 
 def test_where_there_is_no_engine_there_is_nothing_to_remove(machine, capsys, monkeypatch):

@@ -114,6 +114,16 @@ def test_an_image_is_built_unless_its_recipe_is_the_same(own_cache, programs, kn
     assert len(programs.calls("docker build ")) == builds
 
 
+def test_every_image_of_others_has_a_stand_in(own_cache, monkeypatch):
+    made = []
+    monkeypatch.setattr(stand_ins, "ensure", lambda _, build: made.append(build.image))
+    monkeypatch.setattr(stand_ins, "ensure_debian", lambda _: "recipe")
+    monkeypatch.setattr(stand_ins, "ensure_python", lambda _: "recipe")
+    monkeypatch.setattr(gobuild, "ensure", lambda _: {})
+    stand_ins.ensure_third_party(DOCKER)
+    assert made == list(pins.THIRD_PARTY_IMAGES)
+
+
 # --- pulling --------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,12 @@
 """A cluster is used if it is well, and made anew if it is not."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from cluster import gobuild, kind, node, pins
+from cluster import cache, gobuild, kind, node, pins
 from cluster.docker import Docker
 from cluster.engine import Engine
 from cluster.roads import Choice, Road
@@ -40,7 +39,7 @@ esac
 """
 DOCKER = """
 case "$*" in
-"inspect "*" minidata-control-plane")
+"inspect --format {{.Image}} minidata-control-plane")
   [ ! -e "$HERE/fault-gone" ] || exit 1
   [ -e "$HERE/fault-image" ] && echo sha256:other || echo sha256:image ;;
 "image inspect "*) [ ! -e "$HERE/no-image" ] || exit 1 ;;
@@ -57,8 +56,7 @@ NODE = {
     "status": {"addresses": [{"type": "InternalIP", "address": "172.18.0.2"}]},
 }
 ONLINE, PACKAGES = Choice(Road.ONLINE), Choice(Road.PACKAGES)
-AWAITED = re.compile("podCIDR|Ready|coredns|local-path-provisioner")
-WELL = ["Ready", "coredns", "local-path-provisioner"]
+KUBECTL_HERE = "kubectl --context=kind-minidata "
 PROBLEM = "the cluster minidata is broken, of another version or size: making it anew"
 
 
@@ -85,14 +83,24 @@ def changes(programs):
 
 def waits(programs):
     """What was waited for, in order."""
-    found = [AWAITED.search(call) for call in programs.calls("kubectl ")]
-    return [match[0] for match in found if match]
+    calls = [call for call in programs.calls(KUBECTL_HERE) if " --timeout=" in call]
+    return [call.removeprefix(KUBECTL_HERE) for call in calls]
+
+
+def all_is_well(seconds):
+    """What is waited for, and for how long."""
+    parts = [
+        "wait --for=condition=Ready nodes --all",
+        "--namespace kube-system rollout status deployment/coredns",
+        "--namespace local-path-storage rollout status deployment/local-path-provisioner",
+    ]
+    return [f"{part} --timeout={seconds}s" for part in parts]
 
 
 def test_a_cluster_that_is_well_is_left_alone(opened, programs):
     kind.ensure(opened, ONLINE, nodes=1)
     assert changes(programs) == []
-    assert waits(programs) == WELL
+    assert waits(programs) == all_is_well(kind.REPAIR_SECONDS)
 
 
 @pytest.mark.parametrize("nodes", [1, 3])
@@ -102,11 +110,12 @@ def test_a_missing_cluster_is_made_with_as_many_nodes_as_asked_for(opened, progr
     assert changes(programs) == ["create cluster"]
     (created,) = programs.calls("kind create")
     words = created.split()
+    assert "--retain" in words  # nodes that did not come up have to tell why
     assert words[words.index("--image") + 1] == pins.NODE_IMAGE
     assert words[words.index("--name") + 1] == "minidata"
     configuration = Path(words[words.index("--config") + 1]).read_text()
     assert len(yaml.safe_load(configuration)["nodes"]) == nodes
-    assert waits(programs) == WELL
+    assert waits(programs) == all_is_well(kind.READY_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ def test_a_cluster_that_is_not_well_is_made_anew(opened, programs, capsys, fault
 @pytest.mark.parametrize("obstacle", ["create", "nodes", "names", "volumes"])
 @pytest.mark.parametrize("export", [True, False], ids=["logs", "no logs"])
 def test_a_cluster_that_does_not_come_up_leaves_its_logs_and_nothing_else(
-    opened, programs, own_cache, obstacle, export
+    opened, programs, own_cache, capsys, obstacle, export
 ):
     without_cluster(programs)
     (programs.folder / f"cannot-{obstacle}").touch()
@@ -135,6 +144,7 @@ def test_a_cluster_that_does_not_come_up_leaves_its_logs_and_nothing_else(
         kind.ensure(opened, ONLINE, nodes=1)
     logs = own_cache / "logs" / "cluster-minidata"
     assert caught.value.where.endswith(str(logs))
+    assert ("/kind export logs " in capsys.readouterr().err) is not export
     assert (obstacle == "create") is ("node died" in caught.value.what)
     assert (logs / "journal.log").read_text() == "why\n"
     exported, deleted = (programs.calls(f"kind {words}") for words in ("export logs", "delete"))
@@ -151,6 +161,7 @@ def test_what_kind_said_lies_where_the_error_says(opened, programs, own_cache):
     with pytest.raises(ClusterError) as caught:
         kind.ensure(opened, ONLINE, nodes=1)
     log, _ = caught.value.where.split()
+    assert log == str(cache.log_file("kind-create"))
     assert Path(log).read_text() == "node died\n"
     assert not stale.exists()
 
@@ -160,7 +171,7 @@ def test_on_the_packages_road_pods_are_connected_before_nodes_can_be_ready(
 ):
     without_cluster(programs)
     (programs.folder / "recipe").write_text("cafe\n")
-    monkeypatch.setattr(node, "ensure", lambda _: pins.NODE_IMAGE)
+    monkeypatch.setattr(node, "ensure", lambda _: "made/node:1")
     kind.ensure(opened, PACKAGES, nodes=1)
     order = programs.calls()
     waited, connected, ready = (
@@ -168,6 +179,10 @@ def test_on_the_packages_road_pods_are_connected_before_nodes_can_be_ready(
         for part in ("podCIDR", "docker exec --interactive minidata-control-plane", "=Ready")
     )
     assert waited < connected < ready
+    assert waits(programs)[0] == (
+        f"wait --for=jsonpath={{.spec.podCIDR}} nodes --all --timeout={kind.READY_SECONDS}s"
+    )
+    assert "--image made/node:1 " in programs.calls("kind create")[0]
     assert programs.calls("docker pull") == []
 
 

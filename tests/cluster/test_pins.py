@@ -13,6 +13,7 @@ from tests.docs import pages
 MEMBERS = ("pyproject.toml", *(f"{member}/pyproject.toml" for member in images.WORKSPACE))
 DOCKERFILES = [f"{package}/Dockerfile" for package in images.OURS.values()]
 CHARTS = sorted(folder.name for folder in (pages.ROOT / "charts").iterdir() if folder.is_dir())
+BUILDS = ((*pins.HOST_TOOLS, pins.MINIO_SERVER), pins.NODE_PROGRAMS)
 LOADED = {*images.OURS, *pins.THIRD_PARTY_IMAGES}
 
 
@@ -105,31 +106,28 @@ def test_a_build_names_its_programs(build, programs):
     assert build.programs == programs
 
 
-@pytest.mark.parametrize(
-    "builds",
-    [(*pins.HOST_TOOLS, pins.MINIO_SERVER), pins.NODE_PROGRAMS],
-    ids=["on this machine", "in a node"],
-)
+def test_all_that_is_needed_is_built():
+    tools, node = ({name for build in builds for name in build.programs} for builds in BUILDS)
+    assert tools == {"kind", "kubectl", "helm", "mc", "minio"}
+    assert {"kubeadm", "kubelet", "kube-apiserver", "kube-proxy", "etcd", "coredns"} <= node
+
+
+@pytest.mark.parametrize("builds", BUILDS, ids=["on this machine", "in a node"])
 def test_no_program_takes_the_place_of_another(builds):
     names = Counter(name for build in builds for name in build.programs)
     assert set(names.values()) == {1}
 
 
 @pytest.mark.parametrize(
-    "build", [*pins.HOST_TOOLS, pins.MINIO_SERVER, *pins.NODE_PROGRAMS], ids=lambda one: one.name
+    "build", [one for builds in BUILDS for one in builds], ids=lambda one: one.name
 )
 def test_every_build_is_proved_by_what_it_shows(build):
     assert build.shows
     assert build.proof
-    if build.module == "k8s.io/kubernetes":
-        assert (build.version, build.shows) == (pins.KUBERNETES, pins.KUBERNETES)
 
 
 def test_all_that_is_of_kubernetes_has_its_version():
+    built = [one for builds in BUILDS for one in builds if "kubernetes" in one.module]
+    assert {pins.KUBECTL, pins.KUBE, pins.KUBEADM} == set(built)
+    assert {(one.version, one.shows) for one in built} == {(pins.KUBERNETES, pins.KUBERNETES)}
     assert pins.NODE_IMAGE.endswith(f":{pins.KUBERNETES}")
-    built = [one for one in (*pins.HOST_TOOLS, *pins.NODE_PROGRAMS) if "kubernetes" in one.module]
-    assert {one.version for one in built} == {pins.KUBERNETES}
-    assert pins.KUBECTL in built
-    stamps = {stamp.partition("component-base/version.")[2] for stamp in pins.KUBECTL.stamp}
-    major, minor = pins.KUBERNETES.removeprefix("v").split(".")[:2]
-    assert {f"gitMajor={major}", f"gitMinor={minor}"} <= stamps
