@@ -57,48 +57,12 @@ def test_a_machine_without_helm_is_told_where_it_is_looked_for(monkeypatch, tmp_
         render("minio")
 
 
-# --- rules of every chart -----------------------------------------------------------------------
-
-
-def test_pods_are_restricted(documents):
-    found = list(pods(documents))
-    assert {pod.owner.partition("/")[0] for pod in found} == {"StatefulSet", "Job", "Pod"}
-    assert [shortfall for pod in found for shortfall in support.unrestricted(pod)] == []
-
-
-def test_no_secret_is_in_an_environment(documents):
-    assert [place for pod in pods(documents) for place in support.secrets_in_the_open(pod)] == []
-
-
-def test_objects_carry_the_common_labels(documents):
-    assert support.unlabelled(documents) == []
-
-
-def test_what_cannot_change_does_not(documents):
-    assert support.unstable(documents) == []
-
-
-@pytest.mark.parametrize("values", [None, EVERYTHING], ids=["default", "everything"])
-def test_helm_lint_is_content(values):
-    said = support.lint("minio", values)
-    assert "0 chart(s) failed" in said
-
-
-def test_readme_lists_each_value_with_its_default():
-    wanted = {k: support.written_default(v) for k, v in support.documented_values("minio").items()}
-    assert support.readme_values("minio") == wanted
-
-
-def test_each_value_is_described():
-    assert support.undocumented_values("minio") == []
+# --- values -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("values", "place"),
     [
-        ({"persistance": {"size": "1Gi"}}, "persistance"),
-        ({"image": {"tga": "1"}}, "/image"),
-        ({"image": {"digest": "sha256:abc"}}, "/image/digest"),
         ({"tls": {"existingSecret": ""}}, "/tls/existingSecret"),
         ({"config": {"existingSecret": None}}, "/config"),
         ({"webhook": {"enabled": True}}, "/webhook/endpoint"),
@@ -107,10 +71,8 @@ def test_each_value_is_described():
         ({"users": {"x": {"existingSecret": "x", "policy": ["x"]}}}, "/users/x"),
         ({"policies": {"x": [{"Effect": "allow", "Action": ["s3:*"]}]}}, "/policies/x/0/Effect"),
         ({"buckets": {"X": {}}}, "/buckets"),
-        ({"global": {"anything": 1}, "globl": {}}, "globl"),
         ({"buckets": {"sales": {"lifecycle": [{"id": "x", "prefix": ""}]}}}, "/lifecycle/0"),
         ({"securityContext": {"runAsUser": 0}}, "/securityContext/runAsUser"),
-        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
     ],
 )
 def test_schema_refuses(values, place):
@@ -359,8 +321,3 @@ def test_scripts_may_call_the_server_and_be_called_by_nobody(documents, kind):
     assert (ports_of(dns), ports_of(server)) == ({53}, {9000})
     labels = pod_of(documents, "StatefulSet").labels
     assert selects(server["to"][0]["podSelector"], labels)
-
-
-def test_network_policies_can_be_left_out():
-    found = render("minio", {"networkPolicy": {"enabled": False}})
-    assert of_kind(found, "NetworkPolicy") == []

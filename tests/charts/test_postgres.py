@@ -1,11 +1,10 @@
-"""What `charts/postgres` renders: the server, and what all charts have in common."""
+"""What `charts/postgres` renders: the server."""
 
 import re
 
 import pytest
 import yaml
 
-from tests.charts import support
 from tests.charts.postgres_chart import (
     CHART,
     EVERYTHING,
@@ -36,49 +35,12 @@ def settings_of(documents):
     return dict(argument.split("=", 1) for argument in arguments[2::2])
 
 
-# --- rules of every chart -------------------------------------------------------------------------
-
-
-def test_pods_are_restricted(documents):
-    found = list(pods(documents))
-    assert {pod.owner.partition("/")[0] for pod in found} == {"StatefulSet", "Job", "Pod"}
-    assert [shortfall for pod in found for shortfall in support.unrestricted(pod)] == []
-
-
-def test_no_secret_is_in_an_environment(documents):
-    assert [place for pod in pods(documents) for place in support.secrets_in_the_open(pod)] == []
-
-
-def test_objects_carry_the_common_labels(documents):
-    assert support.unlabelled(documents) == []
-
-
-def test_what_cannot_change_does_not(documents):
-    assert support.unstable(documents) == []
-
-
-@pytest.mark.parametrize("values", [None, EVERYTHING], ids=["default", "everything"])
-def test_helm_lint_is_content(values):
-    assert "0 chart(s) failed" in support.lint("postgres", values)
-
-
-def test_readme_lists_each_value_with_its_default():
-    documented = support.documented_values("postgres").items()
-    assert support.readme_values("postgres") == {
-        key: support.written_default(value) for key, value in documented
-    }
-
-
-def test_each_value_is_described():
-    assert support.undocumented_values("postgres") == []
+# --- values -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("values", "place"),
     [
-        ({"persistance": {"size": "1Gi"}}, "persistance"),
-        ({"image": {"tga": "1"}}, "/image"),
-        ({"image": {"digest": "sha256:abc"}}, "/image/digest"),
         ({"superuser": {"existingSecret": ""}}, "/superuser/existingSecret"),
         ({"superuser": {"password": "x"}}, "/superuser"),
         ({"tls": {"existingSecret": None}}, "/tls"),
@@ -96,8 +58,6 @@ def test_each_value_is_described():
         ({"parameters": {"work_mem": "1MB\nssl = off"}}, "/parameters/work_mem"),
         ({"parameters": {"work_mem = 1\nssl": "off"}}, "/parameters"),
         ({"terminationGracePeriodSeconds": 30}, "/terminationGracePeriodSeconds"),
-        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
-        ({"global": {"anything": 1}, "globl": {}}, "globl"),
     ],
 )
 def test_schema_refuses(values, place):

@@ -162,8 +162,3 @@ def test_scripts_may_call_the_server_and_be_called_by_nobody(documents, kind):
     assert (ports_of(dns), ports_of(server)) == ({53}, {5432})
     labels = pod_of(documents, "StatefulSet").labels
     assert selects(server["to"][0]["podSelector"], labels)
-
-
-def test_network_policies_can_be_left_out():
-    found = render("postgres", {"networkPolicy": {"enabled": False}})
-    assert of_kind(found, "NetworkPolicy") == []
