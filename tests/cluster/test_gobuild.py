@@ -20,7 +20,8 @@ TWO = GoBuild("many", "k8s.io/many", "v1.34.4", ("cmd/a", "cmd/b"), shows="v1", 
 ONE = GoBuild("one", "go.etcd.io/one", "v3.6.1", shows="v3", replaces=True)
 GO = f"""
 program() {{ mkdir -p "${{1%/*}}"; cp "$HERE/made" "$1"; chmod 755 "$1"; }}
-env >"$HERE/environment-$1"
+case $1 in mod) command=$1-$2 ;; *) command=$1 ;; esac
+env >"$HERE/environment-$command"
 case $1 in
 version) echo "go version go{pins.GO} linux/amd64" ;;
 mod) cat "$HERE/$2.json" ;;
@@ -128,11 +129,12 @@ def test_a_program_is_installed_of_its_module_at_its_version(go, programs, own_c
     [
         (lambda _: gobuild.ensure([BUILD]), "install"),
         (lambda _: gobuild.ensure([ONE]), "build"),
-        (lambda _: gobuild.ensure([ONE]), "mod"),
+        (lambda _: gobuild.ensure([ONE]), "mod-download"),
+        (lambda _: gobuild.ensure([ONE]), "mod-edit"),
         (lambda folder: gobuild.ensure_folder("own", folder), "build"),
-        (lambda _: gobuild.module_folder(ONE), "mod"),
+        (lambda _: gobuild.module_folder(ONE), "mod-download"),
     ],
-    ids=["install", "build", "staging", "own", "module"],
+    ids=["install", "build", "module", "staging", "own", "sources"],
 )
 def test_go_is_kept_to_the_cache_and_to_itself(go, programs, own_cache, tmp_path, action, command):
     describe(programs, None)

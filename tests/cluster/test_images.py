@@ -94,6 +94,16 @@ def test_online_the_bases_are_pulled_and_ours_are_built(
     assert names == (pins.PIPELINE_IMAGE, pins.OPERATOR_IMAGE, *pins.THIRD_PARTY_IMAGES)
 
 
+def test_an_image_that_the_other_road_built_is_not_built_again(built, programs, monkeypatch):
+    """Where the build image is made here, it counts by its recipe on either road."""
+    programs.add("docker", (f"Labels.* {pins.PYTHON_BUILD_IMAGE}$", "recipe of python\n", 0))
+    monkeypatch.setenv("MINIDATA_BUILD_IMAGE", pins.PYTHON_BUILD_IMAGE)
+    images.ensure(DOCKER, MIRROR)
+    images.ensure(DOCKER, Choice(Road.PACKAGES))
+    recipes = [build.recipe for build in built if build != "third party"]
+    assert recipes[:2] == recipes[2:]
+
+
 def test_on_the_packages_road_nothing_is_pulled(built, programs):
     programs.add("docker", ("", "no registry", 1))
     names = images.ensure(DOCKER, Choice(Road.PACKAGES))
