@@ -22,14 +22,6 @@ def argument(package, name):
 
 
 @pytest.mark.parametrize("package", OURS)
-def test_pins_are_those_of_the_project(package):
-    makefile = (ROOT / "Makefile").read_text()
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert f"UV_VERSION ?= {argument(package, 'UV_VERSION')}\n" in makefile
-    assert argument(package, "VERSION") == project["version"]
-
-
-@pytest.mark.parametrize("package", OURS)
 def test_the_context_is_what_is_copied(package):
     ignore = (ROOT / ".dockerignore").read_text()
     let_in = set(re.findall(r"^!(.*)$", ignore, re.MULTILINE))
