@@ -38,7 +38,7 @@ test: setup lint tools ## Lint, every test with coverage, then the platform on a
 	$(RUN) pytest -m "e2e or cluster" $(ARGS)
 
 test-fast: setup tools ## The tests that need no server and little time
-	$(RUN) pytest -m "not integration and not slow and not cluster and not e2e" $(ARGS)
+	$(RUN) pytest -n auto -m "not integration and not slow and not cluster and not e2e" $(ARGS)
 
 e2e: setup cluster images load ## The platform on a real cluster
 	$(RUN) pytest -m e2e $(ARGS)
