@@ -39,8 +39,9 @@ class Build:
             if source.is_relative_to(cache.root()):
                 words.append(str(source.relative_to(cache.root())))
             else:
-                words += [str(file.relative_to(source)) for file in files_below(source)]
-                files += files_below(source)
+                found = files_below(source)
+                words += [str(file.relative_to(source)) for file in found]
+                files += found
         return cache.digest(words, files)
 
 

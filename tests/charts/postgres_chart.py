@@ -10,21 +10,10 @@ LOADER = {"existingSecret": "x", "memberOf": ["etl_loader"]}
 """A login of the values."""
 
 
-def pod_of(documents, kind):
-    """The one pod that something of this kind makes."""
-    (pod,) = (pod for pod in pods(documents) if pod.owner.startswith(f"{kind}/"))
-    return pod
-
-
 def container_of(documents, name):
     """The one container of this name, of whatever pod."""
     (found,) = (c for pod in pods(documents) for c in pod.containers if c["name"] == name)
     return found
-
-
-def environ_of(container):
-    """Its environment variables."""
-    return {entry["name"]: entry["value"] for entry in container["env"]}
 
 
 def config_of(documents, name="postgres-server"):

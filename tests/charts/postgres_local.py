@@ -16,8 +16,7 @@ import psycopg
 
 from sales_pipeline.demo.postgres_server import WHEEL, PostgresServer
 from tests.charts.local_pod import LocalPod
-from tests.charts.postgres_chart import pod_of
-from tests.charts.support import of_kind, render
+from tests.charts.support import of_kind, pod_of, render
 
 SECRETS = {
     "postgres-superuser": {"username": "postgres", "password": "not asked for Sq0"},

@@ -163,6 +163,32 @@ def pods(documents: list[Document]) -> Iterator[Pod]:
             yield Pod(owner, template.get("metadata", {}), template["spec"])
 
 
+def pod_of(documents: list[Document], kind: str) -> Pod:
+    """The one pod that something of this kind makes."""
+    (pod,) = (pod for pod in pods(documents) if pod.owner.startswith(f"{kind}/"))
+    return pod
+
+
+def environ_of(container: Document) -> dict[str, str]:
+    """The environment variables of a container."""
+    return {entry["name"]: entry["value"] for entry in container["env"]}
+
+
+def policy_for(documents: list[Document], pod: Pod) -> Document:
+    """The spec of the one NetworkPolicy that counts for a pod."""
+    (found,) = (
+        policy["spec"]
+        for policy in of_kind(documents, "NetworkPolicy")
+        if selects(policy["spec"]["podSelector"], pod.labels)
+    )
+    return found
+
+
+def ports_of(rule: Document) -> set[int]:
+    """The ports that a rule of a NetworkPolicy is about."""
+    return {port["port"] for port in rule["ports"]}
+
+
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Whether a selector of the API (matchLabels, matchExpressions with In) lets labels in."""
     equal = selector.get("matchLabels", {}).items() <= labels.items()

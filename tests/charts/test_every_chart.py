@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tests.charts import support
-from tests.charts.support import CHARTS, HelmError, of_kind, pods, render
+from tests.charts.support import CHARTS, HelmError, named, of_kind, pods, render
 
 NAMES = sorted(path.parent.name for path in CHARTS.glob("*/Chart.yaml"))
 
@@ -63,6 +63,12 @@ def test_readme_lists_each_value_with_its_default(chart):
 
 def test_each_value_is_described(chart):
     assert support.undocumented_values(chart) == []
+
+
+def test_hook_is_one_job_made_anew(chart):
+    annotations = named(render(chart), "Job", f"{chart}-bootstrap")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "post-install,post-upgrade"
+    assert "before-hook-creation" in annotations["helm.sh/hook-delete-policy"]
 
 
 def test_network_policies_can_be_left_out(chart):

@@ -10,9 +10,13 @@ from tests.charts import support
 from tests.charts.support import (
     CHARTS,
     HelmError,
+    environ_of,
     named,
     of_kind,
+    pod_of,
     pods,
+    policy_for,
+    ports_of,
     render,
     secrets_of,
     selects,
@@ -35,18 +39,9 @@ def documents(request, default):
     return default if request.param == "default" else render("minio", EVERYTHING)
 
 
-def pod_of(documents, kind):
-    (pod,) = (pod for pod in pods(documents) if pod.owner.startswith(f"{kind}/"))
-    return pod
-
-
 def container_of(documents, kind):
     (container,) = pod_of(documents, kind).containers
     return container
-
-
-def environ_of(container):
-    return {entry["name"]: entry["value"] for entry in container["env"]}
 
 
 def test_a_machine_without_helm_is_told_where_it_is_looked_for(monkeypatch, tmp_path):
@@ -229,12 +224,6 @@ def test_checksum_follows_the_configuration_and_nothing_else():
     assert checksum({"resources": {"limits": {"memory": "3Gi"}}}) == checksum({})
 
 
-def test_hook_is_one_job_made_anew(default):
-    annotations = named(default, "Job", "minio-bootstrap")["metadata"]["annotations"]
-    assert annotations["helm.sh/hook"] == "post-install,post-upgrade"
-    assert "before-hook-creation" in annotations["helm.sh/hook-delete-policy"]
-
-
 def plain_job(**values):
     (job,) = of_kind(render("minio", {"bootstrap": {"hook": False}} | values), "Job")
     return job
@@ -271,19 +260,6 @@ def test_statements_about_buckets_name_the_bare_bucket():
 
 
 # --- network ------------------------------------------------------------------------------------
-
-
-def policy_for(documents, pod):
-    (found,) = (
-        policy["spec"]
-        for policy in of_kind(documents, "NetworkPolicy")
-        if selects(policy["spec"]["podSelector"], pod.labels)
-    )
-    return found
-
-
-def ports_of(rule):
-    return {port["port"] for port in rule["ports"]}
 
 
 def lets_in(rule, labels):

@@ -11,10 +11,8 @@ from tests.charts.postgres_chart import (
     LOADER,
     config_of,
     container_of,
-    environ_of,
-    pod_of,
 )
-from tests.charts.support import HelmError, named, of_kind, pods, render
+from tests.charts.support import HelmError, environ_of, named, of_kind, pod_of, pods, render
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,18 @@ from tests.charts.postgres_chart import (
     LOADER,
     config_of,
     container_of,
-    environ_of,
-    pod_of,
 )
-from tests.charts.support import named, of_kind, render, secrets_of, selects
+from tests.charts.support import (
+    environ_of,
+    named,
+    of_kind,
+    pod_of,
+    policy_for,
+    ports_of,
+    render,
+    secrets_of,
+    selects,
+)
 
 LOGIN = {"username", "password"}
 
@@ -58,12 +66,6 @@ def test_scripts_keep_passwords_in_memory_and_verify_the_server(documents, name)
 
 
 # --- bootstrap ------------------------------------------------------------------------------------
-
-
-def test_hook_is_one_job_made_anew(default):
-    annotations = named(default, "Job", "postgres-bootstrap")["metadata"]["annotations"]
-    assert annotations["helm.sh/hook"] == "post-install,post-upgrade"
-    assert "before-hook-creation" in annotations["helm.sh/hook-delete-policy"]
 
 
 def plain_job(**values):
@@ -122,19 +124,6 @@ def test_checksum_follows_the_configuration_and_nothing_else(kind, concerns, doe
 
 
 # --- network --------------------------------------------------------------------------------------
-
-
-def policy_for(documents, pod):
-    (found,) = (
-        policy["spec"]
-        for policy in of_kind(documents, "NetworkPolicy")
-        if selects(policy["spec"]["podSelector"], pod.labels)
-    )
-    return found
-
-
-def ports_of(rule):
-    return {port["port"] for port in rule["ports"]}
 
 
 def test_server_lets_in_its_clients_and_calls_nobody(documents):
