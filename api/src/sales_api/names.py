@@ -30,3 +30,24 @@ RECORD_COLUMNS: Final = (
 
 ORDER_LINE: Final = "order_line"
 """The one column a contract may add: a line number within the order (1 where it is absent)."""
+
+VERSION: Final = "v1alpha1"
+KIND: Final = "SalesIngest"
+PLURAL: Final = "salesingests"
+SHORT_NAME: Final = "si"
+CATEGORY: Final = "minidata"
+
+LABEL_INGEST: Final = f"{GROUP}/ingest"
+"""On each Job, CronJob and pod of runs: the name of the ingest (cut to 63 characters)."""
+LABEL_INGEST_UID: Final = f"{GROUP}/ingest-uid"
+"""The ingest's uid, by which the operator finds its Jobs."""
+ANNOTATION_GENERATION: Final = f"{GROUP}/generation"
+"""On a Job: the generation of the spec that it was made from."""
+ANNOTATION_RETRY: Final = f"{GROUP}/retry"
+"""On an ingest: any new value releases what is parked. On a Job: the value it was made under."""
+ANNOTATION_WAKE: Final = f"{GROUP}/woken-at"
+"""On an ingest: a replica that does not lead heard an event, and wakes the one that does."""
+
+MANAGED_BY: Final = "sales-operator"
+PIPELINE: Final = "sales-pipeline"
+"""app.kubernetes.io/name of the pods of runs; NetworkPolicies know them by it."""

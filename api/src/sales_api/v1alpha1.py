@@ -4,6 +4,7 @@ Every list and text is bounded, so that a spec fits a resource and a request fit
 Unions and recursion are avoided: these models become a structural CRD schema.
 """
 
+import fnmatch
 import hashlib
 import json
 import re
@@ -82,6 +83,15 @@ class Source(Model):
         if nested or not all(p.endswith("/") for p in prefixes):
             raise ValueError("the three prefixes must end in / and not contain one another")
         return self
+
+    def wants(self, key: str) -> bool:
+        """Whether prefix and patterns let an object's key in; exclude is stronger than include."""
+        name = key.removeprefix(self.prefix)
+
+        def matches(patterns: list[str]) -> bool:
+            return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+        return key.startswith(self.prefix) and matches(self.include) and not matches(self.exclude)
 
 
 class Format(Model):

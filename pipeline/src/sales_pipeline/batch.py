@@ -4,7 +4,6 @@ A temporary failure is tried again here a few times, with a new connection; what
 where it is, for the next run.
 """
 
-import fnmatch
 import logging
 import random
 import time
@@ -134,15 +133,5 @@ def first_readings(refs: Iterable[ObjectRef]) -> Iterator[Work]:
 
 def sweep(bucket: Bucket, source: Source) -> list[ObjectRef]:
     """The objects that wait under the prefix, oldest first."""
-    found = [ref for ref in bucket.list(source.prefix) if is_wanted(source, ref.key)]
+    found = [ref for ref in bucket.list(source.prefix) if source.wants(ref.key)]
     return sorted(found, key=lambda ref: (ref.modified_at, ref.key))
-
-
-def is_wanted(source: Source, key: str) -> bool:
-    """Whether the source's patterns let a key in; exclude is stronger than include."""
-    name = key.removeprefix(source.prefix)
-
-    def matches(patterns: list[str]) -> bool:
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-    return key.startswith(source.prefix) and matches(source.include) and not matches(source.exclude)
