@@ -21,9 +21,15 @@ from sales_api.names import ORDER_LINE, RECORD_COLUMNS
 Text = Annotated[str, StringConstraints(max_length=255)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-DecimalText = Annotated[str, StringConstraints(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$")]
-FactorText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$")]
-RatioText = Annotated[str, StringConstraints(pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+DecimalText = Annotated[
+    str, StringConstraints(max_length=17, pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,6})?$")
+]
+FactorText = Annotated[
+    str, StringConstraints(max_length=10, pattern=r"^[0-9]{1,3}(\.[0-9]{1,6})?$")
+]
+RatioText = Annotated[
+    str, StringConstraints(max_length=8, pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")
+]
 Separator = Annotated[
     str, StringConstraints(min_length=1, max_length=1, pattern=r"^[\t\x20-\x7e]$")
 ]
@@ -67,12 +73,19 @@ class Source(Model):
     """Where objects are found, and where they go."""
 
     bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
+    """Name of the bucket; it cannot be changed later."""
     prefix: Key = "raw/"
+    """Objects wait below this prefix; it ends in `/` and cannot be changed later."""
     quarantine_prefix: Key = "quarantine/"
+    """Refused objects go below this one, and so do masked rejected rows."""
     processed_prefix: Key = "processed/"
+    """Loaded objects go below this one, untouched."""
     include: Globs = ["*.csv", "*.csv.gz"]
     """Shell patterns on the key below the prefix; `*` also spans `/`."""
     exclude: Globs = []
+    """Shell patterns likewise, of objects to leave alone; stronger than `include`."""
+    settle_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+    """How long an object must have lain untouched before it is read."""
 
     @model_validator(mode="after")
     def _prefixes_lie_apart(self) -> Self:
@@ -98,12 +111,16 @@ class Format(Model):
     """How the bytes of an object become rows of text. What is left out is sniffed."""
 
     delimiter: Separator | None = None
+    """What parts the columns: one printable ASCII character or a tab; left out: of comma,
+    semicolon, tab and bar the one that gives the needed columns."""
     quote: Separator = '"'
+    """What encloses a field that holds delimiters or line ends; doubled inside the field."""
     encoding: Text | None = None
     """What a file without a BOM is in, or fails; left out: UTF-8. A BOM always decides."""
     fallback_encoding: Text | None = None
     """Tried where no encoding is named and the file is not UTF-8; left out: such a file fails."""
     header: bool = True
+    """Whether the first line names the columns; `false` goes with `headerNames`."""
     header_names: Names = []
     """Names of the columns of a file that has no header line (with `header: false`)."""
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -130,7 +147,9 @@ class Number(Model):
     """How a number is written where it is not plain `1234.56`."""
 
     decimal: Literal[".", ","] = "."
+    """The decimal sign."""
     thousands: Literal["", ",", ".", " ", "'"] = ""
+    """What parts groups of three digits; empty: nothing does."""
     strip: Annotated[list[Text], Field(max_length=8)] = []
     """Words to remove at either end, such as `USD`; currency signs and `%` always are."""
 
@@ -145,10 +164,15 @@ class Rescale(Model):
     """Maps one range of numbers onto another linearly, rounded half-up to `decimals`."""
 
     from_min: DecimalText
+    """The least value in the file, as text such as "0"."""
     from_max: DecimalText
+    """The greatest value in the file; more than `fromMin`."""
     to_min: DecimalText
+    """What the least value becomes."""
     to_max: DecimalText
+    """What the greatest value becomes."""
     decimals: Annotated[int, Field(ge=0, le=4)] = 2
+    """How many decimals are kept."""
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> Self:
@@ -182,15 +206,21 @@ class ColumnMapping(Model):
     """A 10-character key made from these columns: the same values, the same key."""
 
     separator: Annotated[str, StringConstraints(max_length=8)] = " "
+    """What stands between the columns that `concat` joins."""
     null_values: NullWords = []
+    """More words that mean "no value", in this column alone."""
     default: Text | None = None
     """Used where there is no value."""
     number: Number | None = None
+    """How its numbers are written; left out: plain, such as 1234.56."""
     date_formats: Annotated[list[Text], Field(max_length=8)] = []
     """strptime formats, tried in order; left out: ISO 8601 dates."""
     rescale: Rescale | None = None
+    """Map a range of numbers onto another, such as ratings from 0 to 10 onto 1 to 5."""
     zero_pad: Annotated[int, Field(ge=1, le=255)] | None = None
+    """Fill up with zeros from the left to this length."""
     truncate: Annotated[int, Field(ge=1, le=500)] | None = None
+    """Cut to this length."""
 
     @model_validator(mode="after")
     def _has_one_origin(self) -> Self:
@@ -214,6 +244,7 @@ class Rules(Model):
     """Switches over and above the rules of the record."""
 
     delivery_not_before_order: bool = False
+    """Reject rows whose delivery lies before their order."""
 
 
 TargetColumn = Literal[
@@ -232,7 +263,10 @@ class Contract(Model):
     customer_key: Annotated[list[ColumnName], Field(max_length=8)] = []
     """Columns of the file that identify a customer where the file has no e-mail address."""
     unknown_columns: UnknownColumns = UnknownColumns.REFUSE
+    """What to do about columns of the file that nothing here reads: `Refuse` the whole file, or
+    `Ignore` them."""
     rules: Rules = Rules()
+    """Further rules that a row must keep."""
     cost_factor: FactorText = "0.6"
     """Cost as a share of the original price; profit = discounted price - factor x original."""
 
@@ -268,24 +302,35 @@ class Quality(Model):
     """How many rejected rows an object may have before it is refused as a whole."""
 
     max_rejected_ratio: RatioText = "1"
-    max_rejected_rows: Annotated[int, Field(ge=0)] | None = None
+    """The greatest share of rows that may be rejected, from "0" to "1"."""
+    max_rejected_rows: Annotated[int, Field(ge=0, le=10**15)] | None = None
+    """The greatest number of rows that may be rejected; left out: any."""
     on_breach: OnBreach = OnBreach.FAIL_FILE
+    """What becomes of an object with more: `FailFile` refuses it as a whole, `LoadAndWarn` loads
+    it and says so."""
 
 
 class Privacy(Model):
     """What becomes of personal data."""
 
     customer_name: CustomerName = CustomerName.INITIALS
+    """What is kept of names: `Initials`, all (`Keep`), or nothing (`Drop`)."""
     email: EmailPseudonym = EmailPseudonym.HMAC_SHA256
+    """How addresses become pseudonyms: keyed (`HmacSha256`), or without a key (`Sha256`), which
+    lists of addresses can give away and which is for compatibility only."""
 
 
 class Processing(Model):
     """Everything that decides what rows an object turns into."""
 
     format: Format = Format()
+    """How files are written; what is left out is found out."""
     contract: Contract = Contract()
+    """How the columns of a file become the columns of the record."""
     quality: Quality = Quality()
+    """How many rejected rows an object may have before it is refused as a whole."""
     privacy: Privacy = Privacy()
+    """What becomes of personal data."""
 
     def digest(self) -> str:
         """16 hex characters, whatever was left to defaults and in whatever order it was named.
