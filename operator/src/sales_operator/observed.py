@@ -118,6 +118,8 @@ class Observed:
     """Why the object store does not tell of new objects, where the spec wants it to."""
     schedule: Problem | None = None
     """Why the CronJob could not be brought to the spec."""
+    launching: Problem | None = None
+    """Why Jobs could not be made."""
     free_slots: int = 1_000_000
     """How many more Jobs the operator may have alive, over all ingests."""
 

@@ -1,10 +1,10 @@
 """How an installation is set up: one YAML file, written by the chart, never a secret in it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from sales_api.request import explain
@@ -54,6 +54,12 @@ class Leadership(_Part):
     renew_seconds: Annotated[int, Field(ge=1)] = 10
     """How long a holder tries to renew before it stops acting; less than the duration."""
     retry_seconds: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if not self.retry_seconds < self.renew_seconds < self.duration_seconds:
+            raise ValueError("retrySeconds must be less than renewSeconds, and that than duration")
+        return self
 
 
 class ConfigVolume(_Part):

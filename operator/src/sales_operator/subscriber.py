@@ -1,0 +1,63 @@
+"""Keeps each bucket's notification rules at what the ingests of that bucket want."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from sales_operator.bucket import Store, StoreError
+from sales_operator.observed import Problem
+
+_AGAIN_SECONDS: Final = 30
+"""How soon a bucket that refused is asked again."""
+
+
+class Subscriber:
+    """What was asked of each bucket, and what it said.
+
+    Args:
+        store: The door.
+        instance: Tells our rules from those of other installations.
+        target: ARN of the object store's way to the receiver.
+    """
+
+    def __init__(self, store: Store, instance: str, target: str) -> None:
+        self._store = store
+        self._instance = instance
+        self._target = target
+        self._asked: dict[str, frozenset[str]] = {}
+        self._problems: dict[str, tuple[Problem, float]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def doubt(self) -> None:
+        """Look at every bucket again when it is next asked about: rules may have been changed."""
+        self._asked.clear()
+        self._problems.clear()
+
+    async def ensure(self, bucket: str, prefixes: Iterable[str]) -> Problem | None:
+        """Have the bucket tell of new objects under exactly these prefixes.
+
+        Returns:
+            Why it does not.
+        """
+        wanted = frozenset(prefixes)
+        async with self._locks.setdefault(bucket, asyncio.Lock()):
+            if self._asked.get(bucket) == wanted:
+                problem, until = self._problems.get(bucket, (None, 0.0))
+                if problem is None or time.monotonic() < until:
+                    return problem
+            problem = await self._ask(bucket, wanted)
+            self._asked[bucket] = wanted
+            self._problems.pop(bucket, None)
+            if problem:
+                self._problems[bucket] = (problem, time.monotonic() + _AGAIN_SECONDS)
+            return problem
+
+    async def _ask(self, bucket: str, prefixes: frozenset[str]) -> Problem | None:
+        try:
+            await asyncio.to_thread(
+                self._store.subscribe, bucket, prefixes, self._instance, self._target
+            )
+        except StoreError as error:
+            return error.problem
+        return None

@@ -1,0 +1,361 @@
+"""The receiver, over real TLS: who is let in, what is answered, what changes without a restart."""
+
+import asyncio
+import gzip
+import http.client
+import logging
+import socket
+import ssl
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+from prometheus_client import CollectorRegistry
+
+from sales_operator.certificate import CertificateError, not_after
+from sales_operator.metrics import REGISTRY
+from sales_operator.receiver import MAX_BODY_BYTES
+from tests.operator.receiving import TOKEN, Serving, counted, lay_out, mount, notification
+
+EXPIRY = "sales_operator_certificate_expiry_timestamp_seconds"
+
+
+@pytest.fixture
+def laid_out(tmp_path):
+    """A receiver with all its files, not serving yet."""
+    lay_out(tmp_path, trustme.CA())
+    return Serving(tmp_path)
+
+
+@pytest.fixture
+def receiver(laid_out):
+    with laid_out.up():
+        yield laid_out
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+def test_event_is_answered_and_wakes(receiver):
+    before = counted("ok")
+    answer = receiver.post(notification("raw/a b+c%20ü😀.csv"))
+    assert (answer.status, answer.text) == (204, "")
+    assert receiver.all_woken() == [("sales", "raw/a b+c%20ü😀.csv")]
+    assert counted("ok") == before + 1
+
+
+def test_event_that_comes_ten_times_is_answered_and_wakes_each_time(receiver):
+    """To tell whether it is news is not the receiver's business."""
+    for _ in range(10):
+        assert receiver.post(notification("raw/a.csv")).status == 204
+    assert receiver.all_woken() == [("sales", "raw/a.csv")] * 10
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        (b"no event at all", "unreadable"),
+        (b"\xff\x00", "unreadable"),
+        (b'{"Records":[{}]}', "unreadable"),
+        (b"", "ignored"),
+        (b"{}", "ignored"),
+        (notification("raw/a.csv", "s3:ObjectRemoved:Delete"), "ignored"),
+        (notification("raw/a.csv", "s3:ObjectCreated:PutTagging"), "ignored"),
+        (b" " * MAX_BODY_BYTES, "unreadable"),
+    ],
+)
+def test_whatever_the_object_store_says_is_answered_well(receiver, body, result):
+    """It would repeat a refused event for ever, and hold all others back meanwhile."""
+    before = counted(result)
+    assert receiver.post(body).status == 204
+    assert counted(result) == before + 1
+    assert receiver.all_woken() == []
+
+
+def test_event_is_answered_well_even_if_nobody_can_be_woken(laid_out, caplog):
+    def broken(bucket, key):
+        raise LookupError(bucket)
+
+    laid_out.wake = broken
+    with laid_out.up() as receiver:
+        assert receiver.post(notification("raw/a.csv")).status == 204
+    assert "an event woke nobody" in caplog.messages
+
+
+def test_too_much_is_refused(receiver):
+    assert receiver.post(b" " * (MAX_BODY_BYTES + 1)).status == 413
+    bomb = gzip.compress(b" " * (MAX_BODY_BYTES + 1))
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": "gzip"}
+    assert receiver.ask("POST", "/events", bomb, headers=headers).status == 413
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer tökén",
+    ],
+)
+def test_stranger_is_refused(receiver, authorization):
+    before = counted("refused")
+    encoded = None if authorization is None else authorization.encode()
+    answer = receiver.post(notification("raw/a.csv"), encoded)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert counted("refused") == before + 1
+    assert receiver.all_woken() == []
+
+
+def test_new_token_is_taken_at_once_and_the_old_one_no_more(receiver):
+    mount(receiver.folder / "events", {"token": b"another"})
+    assert receiver.post(b"{}", f"Bearer {TOKEN}").status == 401
+    assert receiver.post(b"{}", "Bearer another").status == 204
+
+
+@pytest.mark.parametrize("kind", ["empty", "blank", "missing"])
+def test_without_a_token_nobody_is_let_in(receiver, kind, caplog):
+    """Least of all somebody with an empty one. It is logged once, and mended without a restart."""
+    file = receiver.folder / "events/token"
+    file.unlink()
+    if kind != "missing":
+        file.write_text("" if kind == "empty" else " \n")
+    for shown in ("Bearer ", "Bearer", "", f"Bearer {TOKEN}"):
+        assert receiver.post(notification("raw/a.csv"), shown).status == 401
+    assert [r.levelname for r in caplog.records if "token" in r.message] == ["ERROR"]
+    assert TOKEN not in caplog.text
+    file.write_text("restored")
+    assert receiver.post(b"{}", "Bearer restored").status == 204
+
+
+def test_2000_events_at_once_are_all_taken(receiver):
+    """From 50 connections; nothing is lost or slow, and each object is told of once."""
+    keys = [f"raw/{number}.csv" for number in range(2000)]
+
+    async def post_all():
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        connector = aiohttp.TCPConnector(limit=50, ssl=receiver.trust())
+        url = f"https://localhost:{receiver.port}/events"
+        async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
+
+            async def post(key):
+                async with session.post(url, data=notification(key)) as answer:
+                    return answer.status
+
+            return await asyncio.gather(*map(post, keys))
+
+    begin = time.monotonic()
+    assert set(asyncio.run(post_all())) == {204}
+    seconds = time.monotonic() - begin
+    assert sorted(receiver.all_woken()) == sorted(("sales", key) for key in keys)
+    assert seconds < 30
+
+
+# --- probes, metrics, everything else -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "probe"), [("/healthz", "health"), ("/readyz", "readiness")])
+def test_probe_tells_whether_all_is_well(receiver, path, probe):
+    answer = receiver.get(path)
+    assert (answer.status, answer.text) == (200, "ok")
+    setattr(receiver.probes, probe, "a watch is silent")
+    answer = receiver.get(path)
+    assert (answer.status, answer.text) == (503, "a watch is silent")
+    other = "/readyz" if path == "/healthz" else "/healthz"
+    assert receiver.get(other).status == 200
+
+
+def test_metrics_are_shown_as_prometheus_reads_them(receiver):
+    receiver.post(b"{}")
+    answer = receiver.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'sales_operator_events_total{result="ignored"}' in answer.text
+    assert f"\n{EXPIRY} " in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("POST", "/", 404),
+        ("POST", "/events/", 404),
+        ("GET", "/events", 405),
+        ("GET", "/metrics/../healthz/x", 404),
+        ("DELETE", "/healthz", 405),
+    ],
+)
+def test_nothing_else_is_served(receiver, method, path, status):
+    answer = receiver.ask(method, path, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/metrics"])
+def test_versions_are_nobodys_business(receiver, path):
+    assert receiver.get(path).headers["Server"] == "sales-operator"
+
+
+def test_requests_are_not_logged(receiver, caplog):
+    """The log is for what needs somebody's eye; and keys would be in it."""
+    caplog.set_level(logging.DEBUG)
+    receiver.post(notification("raw/a.csv"))
+    receiver.get("/healthz")
+    assert [r for r in caplog.records if r.name.startswith(("aiohttp", "sales_operator"))] == []
+
+
+@pytest.mark.parametrize("header", [f"Authorization Bearer {TOKEN}", f"X: {TOKEN}\0"])
+def test_what_is_no_http_is_refused_and_not_logged(receiver, header, caplog):
+    """The library would quote it, with whatever secret is in it."""
+    caplog.set_level(logging.DEBUG)
+    with (
+        socket.create_connection(("127.0.0.1", receiver.port)) as plain,
+        receiver.trust().wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        connection.sendall(f"GET /healthz HTTP/1.1\r\n{header}\r\n\r\n".encode())
+        assert b" 400 " in everything(connection)
+    assert TOKEN not in caplog.text
+
+
+def test_broken_probe_is_an_error_and_logged(receiver, caplog):
+    receiver.probes.health = 1
+    assert receiver.get("/healthz").status == 500
+    assert "Error handling request" in caplog.text
+
+
+# --- TLS ----------------------------------------------------------------------------------------
+
+
+def shown_to(receiver, context=None):
+    """The certificate that somebody who connects is shown."""
+    context = context or receiver.trust()
+    with (
+        socket.create_connection(("127.0.0.1", receiver.port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        return connection.getpeercert(binary_form=True)
+
+
+def encrypted(key):
+    """A private key that wants a password."""
+    return serialization.load_pem_private_key(key, None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+
+
+def der(file):
+    return ssl.PEM_cert_to_DER_cert(file.read_text())
+
+
+def everything(connection):
+    """What comes until the other side hangs up."""
+    with suppress(ConnectionResetError):
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+    return b""
+
+
+def test_plain_text_is_refused(receiver):
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as plain:
+        plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"HTTP" not in everything(plain)
+    assert receiver.get("/healthz").status == 200
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_old_protocols_are_refused(receiver):
+    context = receiver.trust()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        shown_to(receiver, context)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_new_certificate_is_shown_without_a_restart(receiver, version):
+    """To who connects by either version, also one that names no host; open connections go on."""
+    context = receiver.trust()
+    context.minimum_version = context.maximum_version = version
+    first = shown_to(receiver, context)
+    old = http.client.HTTPSConnection("localhost", receiver.port, context=receiver.trust())
+    with closing(old):
+        old.request("GET", "/healthz")
+        assert old.getresponse().read() == b"ok"
+        lay_out(receiver.folder, trustme.CA())
+        context = receiver.trust()
+        context.minimum_version = context.maximum_version = version
+        assert shown_to(receiver, context) == der(receiver.folder / "tls/tls.crt") != first
+        context.check_hostname = False
+        with (
+            socket.create_connection(("127.0.0.1", receiver.port)) as plain,
+            context.wrap_socket(plain) as nameless,
+        ):
+            assert nameless.getpeercert(binary_form=True) == der(receiver.folder / "tls/tls.crt")
+        old.request("GET", "/healthz")
+        assert old.getresponse().read() == b"ok"
+
+
+@pytest.mark.parametrize("kind", ["garbage", "other key", "missing", "encrypted"])
+def test_broken_pair_leaves_the_old_one_in_use(receiver, kind, caplog):
+    """It is logged once, however many connect, and a good pair is taken afterwards."""
+    before = (receiver.folder / "tls/tls.crt").read_bytes()
+    other = trustme.CA().issue_cert("localhost").private_key_pem.bytes()
+    broken = {
+        "garbage": {"tls.crt": b"nothing", "tls.key": b"nothing"},
+        "other key": {"tls.crt": before, "tls.key": other},
+        "missing": {},
+        "encrypted": {
+            "tls.crt": before,
+            "tls.key": encrypted((receiver.folder / "tls/tls.key").read_bytes()),
+        },
+    }[kind]
+    trust = receiver.trust()
+    mount(receiver.folder / "tls", broken)
+    for _ in range(3):
+        assert shown_to(receiver, trust) == ssl.PEM_cert_to_DER_cert(before.decode())
+    kept = [r for r in caplog.records if "keeps its old certificate" in r.message]
+    assert [r.levelname for r in kept] == ["ERROR"]
+    lay_out(receiver.folder, trustme.CA())
+    assert shown_to(receiver) == der(receiver.folder / "tls/tls.crt")
+
+
+def test_end_of_the_certificate_is_a_metric(receiver):
+    """Of the one that is shown now; nothing is left of it once nobody serves."""
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
+    lay_out(receiver.folder, trustme.CA(), not_after=ends)
+    assert REGISTRY.get_sample_value(EXPIRY) == ends.timestamp()
+
+
+@pytest.mark.parametrize("year", [2049, 2050, 2123])
+def test_end_of_a_certificate_is_read_however_it_is_written(year):
+    """From 2050 on years have four digits."""
+    ends = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    leaf = trustme.CA().issue_cert("localhost", not_after=ends)
+    assert not_after(leaf.cert_chain_pems[0].bytes().decode()) == ends
+
+
+@pytest.mark.parametrize("missing", ["tls.crt", "tls.key"])
+def test_without_a_certificate_it_does_not_start(laid_out, missing):
+    """And says what is missing where; nothing of it stays behind."""
+    (laid_out.folder / "tls" / missing).unlink()
+    with pytest.raises(CertificateError, match=r"tls\.crt and .*tls\.key"), laid_out.up():
+        pass
+    assert REGISTRY.get_sample_value(EXPIRY) is None
+
+
+def test_address_in_use_is_an_error_and_nothing_stays_behind(receiver):
+    second = Serving(receiver.folder, receiver.port, registry=CollectorRegistry())
+    with pytest.raises(OSError, match="in use"), second.up():
+        pass
+    assert list(second.registry.collect()) == []
+    assert receiver.get("/healthz").status == 200
