@@ -234,6 +234,19 @@ def _loose(container: Document) -> list[str]:
     return [what for what, is_so in wanted.items() if not is_so]
 
 
+def has_api_token(pod: Pod) -> bool:
+    """Whether a volume holds a token of the API server, which no `automount` switch forbids.
+
+    One made for another audience, such as Vault, is of no use there.
+    """
+    return any(
+        "audience" not in source["serviceAccountToken"]
+        for volume in pod.spec.get("volumes", [])
+        for source in volume.get("projected", {}).get("sources", [])
+        if "serviceAccountToken" in source
+    )
+
+
 def secrets_in_the_open(pod: Pod) -> list[str]:
     """Environment variables that are taken from a Secret: `kubectl exec env` would show them."""
     return [

@@ -13,7 +13,7 @@ from tests.docs import pages
 MEMBERS = ("pyproject.toml", *(f"{member}/pyproject.toml" for member in images.WORKSPACE))
 DOCKERFILES = [f"{package}/Dockerfile" for package in images.OURS.values()]
 CHARTS = sorted(folder.name for folder in (pages.ROOT / "charts").iterdir() if folder.is_dir())
-BUILDS = ((*pins.HOST_TOOLS, pins.MINIO_SERVER), pins.NODE_PROGRAMS)
+BUILDS = ((*pins.HOST_TOOLS, pins.MINIO_SERVER, pins.FAKE_NODES), pins.NODE_PROGRAMS)
 LOADED = {*images.OURS, *pins.THIRD_PARTY_IMAGES}
 
 
@@ -108,7 +108,7 @@ def test_a_build_names_its_programs(build, programs):
 
 def test_all_that_is_needed_is_built():
     tools, node = ({name for build in builds for name in build.programs} for builds in BUILDS)
-    assert tools == {"kind", "kubectl", "helm", "mc", "minio"}
+    assert tools == {"kind", "kubectl", "helm", "mc", "minio", "kwok"}
     assert {"kubeadm", "kubelet", "kube-apiserver", "kube-proxy", "etcd", "coredns"} <= node
 
 

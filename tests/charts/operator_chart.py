@@ -1,0 +1,38 @@
+"""`charts/operator` as its tests see it."""
+
+import yaml
+
+from sales_operator.settings import Settings
+from tests.charts.support import CHARTS, of_kind, pod_of
+
+CHART = CHARTS / "operator"
+EVERYTHING = yaml.safe_load((CHART / "ci/everything-values.yaml").read_text("utf-8"))
+ELSEWHERE = {"watchNamespaces": ["sales", "returns"]}
+SECRETS = {
+    "operator-tls": {"tls.crt", "tls.key"},
+    "sales-operator-object-store": {"access_key", "secret_key"},
+    "sales-operator-events": {"token"},
+}
+"""What the operator asks for."""
+
+
+def container_of(documents, kind):
+    """The one container of the pod that something of this kind makes."""
+    (container,) = pod_of(documents, kind).containers
+    return container
+
+
+def settings_map(documents):
+    """The ConfigMap with the operator's settings."""
+    (found,) = (d for d in of_kind(documents, "ConfigMap") if "settings.yaml" in d["data"])
+    return found
+
+
+def settings_of(documents):
+    """The settings, as the operator understands them."""
+    return Settings.model_validate(yaml.safe_load(settings_map(documents)["data"]["settings.yaml"]))
+
+
+def metadata_of(documents):
+    """Kind, namespace and name of each object."""
+    return [(d["kind"], d["metadata"].get("namespace"), d["metadata"]["name"]) for d in documents]
