@@ -20,7 +20,7 @@ RUN := $(UV) run $(WHOLE)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast e2e tools cluster cluster-down images load certs lint format bench clean
+.PHONY: help setup demo test test-fast e2e tools cluster cluster-down images load certs generate lint format bench bench-cluster clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ certs: setup ## Issue the certificates that are missing or due, and show all
 	$(RUN) python -m certs issue
 	$(RUN) python -m certs show
 
+generate: setup ## Write anew what is made from the models: CRD, reference
+	$(RUN) python -m sales_api.generate
+
 lint: setup ## Style, format, types and import layers
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -74,6 +77,9 @@ format: setup ## Rewrite the code in the one style
 
 bench: setup ## Measure against the peers (installs them for the purpose)
 	$(RUN) --group bench python -m bench $(ARGS)
+
+bench-cluster: setup cluster images load ## Measure the operator on the cluster (K1 to K4)
+	$(RUN) python -m bench.cluster $(ARGS)
 
 clean: ## Remove what was installed, built and measured here
 	rm -rf .venv .cache .*_cache .hypothesis .coverage .coverage.* htmlcov dist

@@ -1,7 +1,9 @@
 """One installation for all tests on the cluster; what a failure needs to be understood is kept."""
 
+import json
 import secrets
 
+import psutil
 import pytest
 
 from sales_pipeline.generate import GenerateSpec
@@ -13,6 +15,8 @@ from tests.e2e.runs import deliver, run_job
 
 OURS = "minidata.io/test=e2e"
 """Label of the namespaces made here: what a killed run left is removed by the next."""
+MAKER = "minidata.io/maker"
+"""Label with the process that made one: those of a run that is still at it are let be."""
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +26,17 @@ def cluster():
         call("kubectl", f"--context={CONTEXT}", "get", "--raw=/readyz")
     except (KubeError, LookupError) as error:
         pytest.fail(f"no cluster to test on, `make e2e` brings one up: {error}", pytrace=False)
-    leftovers = ("delete", "namespace", f"--selector={OURS}")
-    call("kubectl", f"--context={CONTEXT}", *leftovers, timeout=300)
+    if leftovers := list(_leftovers()):
+        call("kubectl", f"--context={CONTEXT}", "delete", "namespace", *leftovers, timeout=300)
+
+
+def _leftovers():
+    place = (f"--context={CONTEXT}", "--output=json")
+    found = json.loads(call("kubectl", *place, "get", "namespaces", f"--selector={OURS}"))
+    for namespace in found["items"]:
+        maker = namespace["metadata"]["labels"].get(MAKER, "")
+        if not psutil.pid_exists(int(maker or 0) or -1):
+            yield namespace["metadata"]["name"]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
-"""Both charts in a namespace of their own, with certificates and credentials made for it."""
+"""The platform in a namespace of its own, with certificates and credentials made for it."""
 
 import base64
+import os
 import secrets
 import ssl
 from collections.abc import Iterator
@@ -12,13 +13,16 @@ from typing import Any, Self
 
 import boto3
 import psycopg
+import yaml
 from botocore.config import Config
 
 from certs.cli import main as certs
+from tests.docs.pages import ROOT
 from tests.e2e.kube import CONTEXT, Manifest, Namespace
 
 BUCKET = "sales"
 KEY_BYTES = 32
+CRD = ROOT / "manifests/crds/minidata.io_salesingests.yaml"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 SUPPLIER = {
     "policies": {
@@ -52,13 +56,15 @@ class Installation:
 
     @classmethod
     def make(cls, namespace: Namespace, folder: Path) -> Self:
-        """Certificates, Secrets, both charts; returns when everything answers."""
+        """Certificates, Secrets, all charts; returns when everything answers."""
+        namespace.apply(yaml.safe_load(CRD.read_text("utf-8")))
         namespace.apply(_restricted(namespace.name))
         _certificates(namespace, folder)
         made = cls(namespace, folder / "ca.crt", {}, secrets.token_bytes(KEY_BYTES))
         made._write_secrets()
-        small = {"persistence": {"size": "1Gi"}}
-        charts = {"minio": small | SUPPLIER, "postgres": small}
+        small = {"persistence": {"size": "1Gi"}, "resources": _frugal("1Gi")}
+        minio = small | SUPPLIER | {"webhook": _webhook(namespace.name)}
+        charts = {"minio": minio, "postgres": small, "operator": OPERATOR}
         with ThreadPoolExecutor() as side_by_side:
             list(side_by_side.map(namespace.install, charts, charts.values()))
         return made
@@ -69,10 +75,12 @@ class Installation:
             "MINIO_ROOT_USER": "root-of-e2e",
             "MINIO_ROOT_PASSWORD": root,
             "MINIO_KMS_SECRET_KEY": f"sales:{kms.decode()}",
+            "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALES": self._password("events"),
         }
         self.passwords["kms"] = kms.decode()
         environment = "".join(f"{name}={value}\n" for name, value in lines.items())
         self.namespace.secret("minio-server", **{"config.env": environment})
+        self.namespace.secret("sales-operator-events", token=self.passwords["events"])
         for user in ("sales-pipeline", "sales-operator", "sales-supplier"):
             keys = {"access_key": user, "secret_key": self._password(user)}
             self.namespace.secret(f"{user}-object-store", **keys)
@@ -135,8 +143,26 @@ LOGINS = {
 """Secret -> the login in it."""
 
 
+def _frugal(memory: str) -> dict[str, Any]:
+    """Resources that let several installations fit on a node with two cores."""
+    return {"requests": {"cpu": "30m", "memory": "128Mi"}, "limits": {"memory": memory}}
+
+
+OPERATOR = {
+    # The definition is the whole cluster's, while each installation here goes with its namespace.
+    "crds": {"enabled": False},
+    "resyncSeconds": 30,
+    "resources": _frugal("512Mi"),
+}
+
+
+def _webhook(namespace: str) -> dict[str, Any]:
+    return {"enabled": True, "endpoint": f"https://operator.{namespace}.svc:8443/events"}
+
+
 def _restricted(name: str) -> Manifest:
-    metadata = {"name": name, "labels": RESTRICTED | {"minidata.io/test": "e2e"}}
+    made_here = {"minidata.io/test": "e2e", "minidata.io/maker": str(os.getpid())}
+    metadata = {"name": name, "labels": RESTRICTED | made_here}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
