@@ -164,11 +164,13 @@ def certificate(ca: trustme.CA) -> dict[str, str]:
 
 def config_env(**changed: str | None) -> str:
     """A config.env as the README wants it, but for what is changed; None leaves a line out."""
+    token = secrets.token_hex(16)
     lines = {
         "MINIO_ROOT_USER": f"root-{secrets.token_hex(4)}",
         "MINIO_ROOT_PASSWORD": secrets.token_hex(16),
         "MINIO_KMS_SECRET_KEY": f"minidata:{base64.b64encode(secrets.token_bytes(32)).decode()}",
-        "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALES": secrets.token_hex(16),
+        "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALES": token,
+        "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALESNOW": token,
     }
     return "".join(f"{k}={v}\n" for k, v in (lines | changed).items() if v is not None)
 

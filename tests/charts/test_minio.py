@@ -160,7 +160,15 @@ def test_events_are_on_the_drive_before_an_upload_is_answered():
         "MINIO_NOTIFY_WEBHOOK_ENDPOINT_SALES": WEBHOOK["endpoint"],
         "MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_SALES": "/data/.webhook-queue",
         "MINIO_NOTIFY_WEBHOOK_QUEUE_LIMIT_SALES": "100000",
+        "MINIO_NOTIFY_WEBHOOK_ENABLE_SALESNOW": "on",
+        "MINIO_NOTIFY_WEBHOOK_ENDPOINT_SALESNOW": WEBHOOK["endpoint"],
     }
+
+
+def test_who_cannot_have_uploads_wait_does_without_the_quick_target():
+    webhook = WEBHOOK | {"quick": False}
+    environ = environ_of(container_of(render("minio", {"webhook": webhook}), "StatefulSet"))
+    assert not [name for name in environ if name.endswith("_SALESNOW")]
 
 
 def test_drive_is_claimed_and_outlives_the_release(default):

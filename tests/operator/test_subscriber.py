@@ -8,9 +8,13 @@ import pytest
 from sales_operator import subscriber as module
 from sales_operator.bucket import StoreError
 from sales_operator.observed import Problem
+from sales_operator.settings import ObjectStore
 from sales_operator.subscriber import Subscriber
 
 REFUSED = Problem("AccessDenied", "no", is_lasting=True)
+
+
+QUICK = "arn:minio:sqs::SALESNOW:webhook"
 
 
 class Store:
@@ -18,13 +22,15 @@ class Store:
 
     def __init__(self):
         self.asked = []
+        self.targets = []
         self.problem = None
         self.at_once = []
         self.open = threading.Event()
         self.open.set()
         self._busy = []
 
-    def subscribe(self, bucket, prefixes, *_who_and_where):
+    def subscribe(self, bucket, prefixes, instance, target):
+        self.targets.append((instance, target))
         self._busy.append(bucket)
         self.at_once.append(self._busy.count(bucket))
         assert self.open.wait(20)
@@ -41,7 +47,7 @@ def store():
 
 @pytest.fixture
 def subscriber(store):
-    return Subscriber(store, "op", "arn:minio:sqs::SALES:webhook")
+    return Subscriber(store, "op", ObjectStore())
 
 
 @pytest.fixture
@@ -143,3 +149,22 @@ def test_whoever_is_cancelled_does_not_keep_others_from_asking(store, subscriber
 
     assert asyncio.run(cancelled()) is None
     assert len(store.asked) == 2
+
+
+def test_a_quick_target_has_rules_of_its_own(store):
+    """Neither set of rules is taken for the other's when they are compared."""
+    quick = Subscriber(store, "op", ObjectStore(quick_target=QUICK))
+    assert asyncio.run(quick.ensure("sales", ["raw/"])) is None
+    assert store.targets == [("op-quick", QUICK), ("op", ObjectStore().target)]
+
+
+def test_a_missing_quick_target_is_no_problem(store):
+    """It only makes things sooner; what counts is the target that remembers."""
+
+    def refuse_quick(_bucket, _prefixes, _instance, target):
+        if target == QUICK:
+            raise StoreError(Problem("TargetMissing", "no such target", is_lasting=True))
+
+    store.subscribe = refuse_quick
+    quick = Subscriber(store, "op", ObjectStore(quick_target=QUICK))
+    assert asyncio.run(quick.ensure("sales", ["raw/"])) is None

@@ -56,6 +56,9 @@ objectStore:
   caFile: /etc/sales-operator/ca/ca.crt
   credentials: /etc/sales-operator/object-store
   target: {{ .Values.objectStore.target | quote }}
+  {{- with .Values.objectStore.quickTarget }}
+  quickTarget: {{ . | quote }}
+  {{- end }}
 receiver:
   port: 8443
   certificate: /etc/sales-operator/tls/tls.crt

@@ -132,7 +132,7 @@ class Cluster:
                 raise
         there = await self._call("GET", f"{place}/{job['metadata']['name']}")
         if owner_of(there) != owner_of(job):
-            raise ClusterError(f"the name {job['metadata']['name']} is taken by another's Job")
+            raise ClusterError(f"the name {job['metadata']['name']} is taken by another's Job", 422)
         return there
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:

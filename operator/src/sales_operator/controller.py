@@ -141,7 +141,8 @@ class Controller:
         except StoreError as error:
             objects, source = [], error.problem
         events = None
-        if ingest.spec.trigger.events and source is None:
+        if source is None:
+            # Also for an ingest that wants none: it may have wanted some before.
             events = await self._subscribe(ingest.spec.source.bucket)
         return Observed(
             ingest=ingest,
@@ -149,7 +150,7 @@ class Controller:
             runs=found,
             objects=tuple(objects),
             source=source,
-            events=events or source,
+            events=(events or source) if ingest.spec.trigger.events else None,
             schedule=await self._cron_jobs.ensure(ingest),
         )
 
@@ -226,6 +227,7 @@ class Controller:
                 return Problem("RequestTooLarge", why, is_lasting=True)
             except ClusterError as error:
                 if not error.is_lasting:
+                    self.slot_is_free()
                     raise
                 why = f"{error}. Check the quota and the policies of the namespace."
                 return Problem("JobRefused", why)

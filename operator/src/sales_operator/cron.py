@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
 
 from sales_api.request import RequestError
 from sales_operator import jobs
@@ -14,6 +16,9 @@ from sales_operator.settings import PipelineJobs
 
 Place = tuple[str, str]
 """Namespace and name of a CronJob."""
+
+
+_ASK_INSTALLER: Final = "Check the operator's rights and the policies of the namespace"
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,10 @@ class CronJobs:
         except ClusterError as error:
             if not error.is_lasting:
                 raise
-            why = f"{error}. Correct trigger.schedule and trigger.timeZone."
+            # The only parts that a spec can get wrong; anything else is the installation's.
+            is_spec = error.status == HTTPStatus.UNPROCESSABLE_ENTITY
+            mend = "Correct trigger.schedule and trigger.timeZone" if is_spec else _ASK_INSTALLER
+            why = f"{error}. {mend}."
             return _Applied(digest, ("", 0), Problem("ScheduleRefused", why, is_lasting=True))
         return _Applied(digest, _stamp(applied))
 

@@ -22,6 +22,8 @@ from sales_operator.watching import Watching
 log = logging.getLogger(__name__)
 
 _AGAIN_SECONDS: Final = 2
+_FAILED_SECONDS: Final = 15
+"""How soon a resync that failed is tried again."""
 
 
 class Leading:
@@ -36,13 +38,17 @@ class Leading:
     def __init__(self, settings: Settings, cluster: Cluster, store: Store) -> None:
         self._settings = settings
         self._cluster = cluster
-        self._subscriber = Subscriber(store, settings.instance, settings.object_store.target)
+        self._subscriber = Subscriber(store, settings.instance, settings.object_store)
         self._cron_jobs = CronJobs(cluster, settings.pipeline)
         self._seen = Seen()
         self._queue: Queue[IngestKey] = Queue()
         doors = Doors(cluster, store, self._subscriber, self._cron_jobs)
         self._controller = Controller(settings, doors, self._seen, self._queue)
         self.watching = Watching(self._seen, self._queue, self._controller.slot_is_free)
+
+    def heard(self, bucket: str, key: str) -> None:
+        """The object store tells of a new object."""
+        self.watching.heard(bucket, key)
 
     async def lead(self) -> None:
         """Work until kopf is told to stop.
@@ -98,13 +104,16 @@ class Leading:
         self.watching.listed()
 
     async def _resync(self) -> None:
+        pause = self._settings.resync_seconds
         while True:
             # Not all replicas of all installations at the same second.
-            await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311
+            await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
             try:
                 await self._list()
+                pause = self._settings.resync_seconds
             except ClusterError as error:
                 log.warning("resync failed", extra={"why": str(error)})
+                pause = min(self._settings.resync_seconds, _FAILED_SECONDS)
 
     def health(self) -> str:
         """Empty while every watch tells what listings tell; else what is wrong."""

@@ -86,7 +86,7 @@ class Replica:
 
     def _heard(self, bucket: str, key: str) -> None:
         if self._lease.is_held():
-            self._leading.watching.heard(bucket, key)
+            self._leading.heard(bucket, key)
         else:
             self._waker.heard(bucket, key)
 

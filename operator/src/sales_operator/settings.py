@@ -30,7 +30,9 @@ class ObjectStore(_Part):
     credentials: Path = Path("/etc/sales-operator/object-store")
     """Folder with the files `access_key` and `secret_key`, read anew whenever they change."""
     target: str = "arn:minio:sqs::SALES:webhook"
-    """ARN of the notification target that posts to the receiver."""
+    """ARN of the notification target that posts to the receiver, however long that takes."""
+    quick_target: str | None = None
+    """ARN of a target that posts at once or not at all, beside the other."""
 
 
 class Receiver(_Part):

@@ -7,6 +7,7 @@ from typing import Final
 
 from sales_operator.bucket import Store, StoreError
 from sales_operator.observed import Problem
+from sales_operator.settings import ObjectStore
 
 _AGAIN_SECONDS: Final = 30
 """How soon a bucket that refused is asked again."""
@@ -18,13 +19,13 @@ class Subscriber:
     Args:
         store: The door.
         instance: Tells our rules from those of other installations.
-        target: ARN of the object store's way to the receiver.
+        where: Which targets lead to the receiver.
     """
 
-    def __init__(self, store: Store, instance: str, target: str) -> None:
+    def __init__(self, store: Store, instance: str, where: ObjectStore) -> None:
         self._store = store
         self._instance = instance
-        self._target = target
+        self._where = where
         self._asked: dict[str, frozenset[str]] = {}
         self._problems: dict[str, tuple[Problem, float]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -54,10 +55,16 @@ class Subscriber:
             return problem
 
     async def _ask(self, bucket: str, prefixes: frozenset[str]) -> Problem | None:
+        if quick := self._where.quick_target:
+            # Only to hear of it sooner: where there is no such target, all works as well.
+            await self._ask_for(bucket, prefixes, f"{self._instance}-quick", quick)
+        return await self._ask_for(bucket, prefixes, self._instance, self._where.target)
+
+    async def _ask_for(
+        self, bucket: str, prefixes: frozenset[str], instance: str, target: str
+    ) -> Problem | None:
         try:
-            await asyncio.to_thread(
-                self._store.subscribe, bucket, prefixes, self._instance, self._target
-            )
+            await asyncio.to_thread(self._store.subscribe, bucket, prefixes, instance, target)
         except StoreError as error:
             return error.problem
         return None
