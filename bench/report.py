@@ -1,14 +1,34 @@
 """Tells the results: a table on the console, a JSON file, a block of the documentation."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-_VERDICTS = {True: "holds", False: "missed", None: "-"}
+VERDICTS = {True: "holds", False: "missed", None: "-"}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The comments around a block of the documentation that is written by a program."""
+
+    name: str
+
+    @property
+    def begin(self) -> str:
+        """The line before it."""
+        return f"<!-- {self.name}: begin -->"
+
+    @property
+    def end(self) -> str:
+        """The line after it."""
+        return f"<!-- {self.name}: end -->"
+
+
+MARKS = Marks("results")
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -27,7 +47,7 @@ def table(document: dict[str, Any]) -> Table:
     for name in ("median s", "rows/s", "peak MiB", "value", "target", "verdict"):
         shown.add_column(name, justify="right")
     for measure in document["measures"]:
-        target, verdict = measure["target"] or "-", _VERDICTS[measure["holds"]]
+        target, verdict = measure["target"] or "-", VERDICTS[measure["holds"]]
         shown.add_section()
         shown.add_row(
             f"[bold]{measure['id']} {measure['title']}",
@@ -56,13 +76,22 @@ def write_docs(page: Path, document: dict[str, Any]) -> None:
     """
     if document["quick"]:
         raise ValueError("a quick run gives no figures worth writing down")
+    replace_block(page, MARKS, _markdown(document))
+
+
+def replace_block(page: Path, marks: Marks, lines: Iterable[str]) -> None:
+    """Put lines between two marks of a page, in place of what is there.
+
+    Raises:
+        ValueError: The page has no such place.
+    """
     text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
+    if text.count(marks.begin) != 1 or text.count(marks.end) != 1:
         raise ValueError(f"{page} lacks the two markers")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    block = "\n".join(_markdown(document))
-    page.write_text(f"{before}{BEGIN}\n{block}\n{END}{after}", encoding="utf-8")
+    before, rest = text.split(marks.begin)
+    after = rest.split(marks.end)[1]
+    whole = "\n".join([f"{before}{marks.begin}", *lines, f"{marks.end}{after}"])
+    page.write_text(whole, encoding="utf-8")
 
 
 def _markdown(document: dict[str, Any]) -> Iterator[str]:
@@ -71,7 +100,7 @@ def _markdown(document: dict[str, Any]) -> Iterator[str]:
     yield "| | measure | value | target | verdict |"
     yield "|---|---|---|---|---|"
     for m in document["measures"]:
-        cells = (m["id"], m["value_is"], _value(m), m["target"] or "", _VERDICTS[m["holds"]])
+        cells = (m["id"], m["value_is"], _value(m), m["target"] or "", VERDICTS[m["holds"]])
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield "| | side | median s | rows/s | peak MiB |"

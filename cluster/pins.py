@@ -11,6 +11,7 @@ LOCAL_PATH = "v0.0.30"
 HELM = "v3.22.0"
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 MC = "v0.0.0-20250313080218-cf909e1063a9"
+KWOK = "v0.8.0"
 GO = "1.26.6"
 """From the package index, where the machine has no Go, or one older than `GO_MIN`."""
 GO_MIN = (1, 26)
@@ -84,6 +85,15 @@ HOST_TOOLS = (
     MINIO_CLIENT,
 )
 """What a person or a test uses on this machine."""
+FAKE_NODES = GoBuild(
+    "kwok",
+    "sigs.k8s.io/kwok",
+    KWOK,
+    ("cmd/kwok",),
+    stamp=(f"sigs.k8s.io/kwok/pkg/consts.Version={KWOK}",),
+    shows=KWOK,
+)
+"""Plays nodes on which pods only seem to run; compiled when a benchmark asks for it."""
 
 KUBE = _kubernetes(
     "kubernetes",

@@ -99,11 +99,13 @@ def test_results_replace_the_block_of_the_page_and_nothing_else(document, tmp_pa
     from bench import report
 
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+    page.write_text(
+        f"before\n{report.MARKS.begin}\nold\n{report.MARKS.end}\nafter\n", encoding="utf-8"
+    )
     for _ in range(2):
         report.write_docs(page, {**document, "quick": False})
     text = page.read_text("utf-8")
-    assert text.startswith(f"before\n{report.BEGIN}\n")
-    assert text.endswith(f"{report.END}\nafter\n")
+    assert text.startswith(f"before\n{report.MARKS.begin}\n")
+    assert text.endswith(f"{report.MARKS.end}\nafter\n")
     assert text.count("| P3 | first load |") == 1
     assert "old" not in text
