@@ -75,19 +75,25 @@ def rows(part):
     return [row for at, row in enumerate(cells) if at not in rules and at + 1 not in rules]
 
 
-def commands():
-    """The commands in `console` blocks (after `$`) and `sh` blocks, as words, with their page.
+def lines(block):
+    """The commands of a `console` block (after `$`) or an `sh` block, as they are written.
 
     A backslash at the end of a line makes one command of it and the next.
     """
-    lines = [
-        (block.page, line.removeprefix("$ "))
+    prompt = "$ " if block.info.startswith("console") else ""
+    whole = block.text.replace("\\\n", " ").splitlines()
+    return [line.removeprefix(prompt) for line in whole if line.startswith(prompt)]
+
+
+def commands():
+    """The commands in `console` and `sh` blocks, as words, with their page."""
+    found = [
+        (block.page, shlex.split(line, comments=True))
         for kind in ("console", "sh")
         for block in blocks(kind)
-        for line in block.text.replace("\\\n", " ").splitlines()
-        if line.startswith("$ ") or kind == "sh"
+        for line in lines(block)
     ]
-    return [(page, words) for page, line in lines if (words := shlex.split(line, comments=True))]
+    return [(page, words) for page, words in found if words]
 
 
 def commands_of(program):

@@ -75,7 +75,8 @@ class Installation:
             "MINIO_ROOT_USER": "root-of-e2e",
             "MINIO_ROOT_PASSWORD": root,
             "MINIO_KMS_SECRET_KEY": f"sales:{kms.decode()}",
-            "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALES": self._password("events"),
+            "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALES": (events := self._password("events")),
+            "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALESNOW": events,
         }
         self.passwords["kms"] = kms.decode()
         environment = "".join(f"{name}={value}\n" for name, value in lines.items())
