@@ -158,9 +158,9 @@ def test_object_overwritten_during_its_run_is_loaded_again_and_in_order(installa
     ingest.until_done(2, SECONDS)
     older, newer = ingest.ledger()
     assert older["modified_at"] < newer["modified_at"]
-    # A record of the large file may span lines.
+    # A record of the large file may span lines, and the last one may be cut.
     assert older["rows_read"] == ROWS
-    assert 0 < newer["rows_read"] == newer["rows_loaded"] <= 100
+    assert 0 < newer["rows_loaded"] <= newer["rows_read"] <= 100
     # The older content's run was over before the newer one's began: never two at once on a key.
     former, latter = ingest.jobs()
     assert former["status"]["completionTime"] <= latter["metadata"]["creationTimestamp"]
