@@ -3,7 +3,7 @@
 import yaml
 
 from sales_operator.settings import Settings
-from tests.charts.support import CHARTS, of_kind, pod_of
+from tests.charts.support import CHARTS, of_kind
 
 CHART = CHARTS / "operator"
 EVERYTHING = yaml.safe_load((CHART / "ci/everything-values.yaml").read_text("utf-8"))
@@ -14,12 +14,6 @@ SECRETS = {
     "sales-operator-events": {"token"},
 }
 """What the operator asks for."""
-
-
-def container_of(documents, kind):
-    """The one container of the pod that something of this kind makes."""
-    (container,) = pod_of(documents, kind).containers
-    return container
 
 
 def settings_map(documents):

@@ -169,6 +169,12 @@ def pod_of(documents: list[Document], kind: str) -> Pod:
     return pod
 
 
+def container_of(documents: list[Document], kind: str) -> Document:
+    """The one container of the one pod that something of this kind makes."""
+    (container,) = pod_of(documents, kind).containers
+    return container
+
+
 def environ_of(container: Document) -> dict[str, str]:
     """The environment variables of a container."""
     return {entry["name"]: entry["value"] for entry in container["env"]}

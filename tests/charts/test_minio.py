@@ -10,6 +10,7 @@ from tests.charts import support
 from tests.charts.support import (
     CHARTS,
     HelmError,
+    container_of,
     environ_of,
     named,
     of_kind,
@@ -37,11 +38,6 @@ def default():
 @pytest.fixture(scope="module", params=["default", "everything"])
 def documents(request, default):
     return default if request.param == "default" else render("minio", EVERYTHING)
-
-
-def container_of(documents, kind):
-    (container,) = pod_of(documents, kind).containers
-    return container
 
 
 def test_a_machine_without_helm_is_told_where_it_is_looked_for(monkeypatch, tmp_path):

@@ -17,7 +17,6 @@ from tests.charts.operator_chart import (
     ELSEWHERE,
     EVERYTHING,
     SECRETS,
-    container_of,
     metadata_of,
     settings_map,
     settings_of,
@@ -25,6 +24,7 @@ from tests.charts.operator_chart import (
 from tests.charts.support import (
     NAMESPACE,
     HelmError,
+    container_of,
     environ_of,
     named,
     of_kind,

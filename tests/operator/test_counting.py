@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sales_api.ingest import FileCounts, SalesIngestStatus
 from sales_api.report import Files, Rows, RunReport
-from sales_operator.counting import count, token
+from sales_operator.counting import count
 from sales_operator.observed import Outcome, Plan, Problem
 from sales_operator.status import status
 from tests.operator import worlds
@@ -55,7 +55,7 @@ def test_a_run_that_is_counted_is_not_counted_again():
 def test_a_run_without_a_report_counts_nothing_and_is_known():
     run = a_run(outcome=Outcome.CRASHED)
     after = counts(run)
-    assert (after.files, after.rows, after.counted) == (FileCounts(), Rows(), [token(run)])
+    assert (after.files, after.rows, after.counted) == (FileCounts(), Rows(), [run.token])
 
 
 def test_a_live_run_is_not_counted():
@@ -70,7 +70,7 @@ def test_a_run_that_is_gone_is_forgotten():
     run, gone = done(), done()
     told = status(observed(runs=[run, gone]), Plan())
     after = counts(run, told=told)
-    assert after.counted == [token(run)]
+    assert after.counted == [run.token]
     assert after.rows == told.rows
 
 
@@ -78,7 +78,7 @@ def test_of_very_many_runs_the_newest_are_known_and_still_none_is_counted_twice(
     runs = [done(finished_at=ago(seconds)) for seconds in range(1030)]
     told = status(observed(runs=runs), Plan())
     assert len(told.counted) == 1024
-    assert token(runs[0]) in told.counted
+    assert runs[0].token in told.counted
     assert counts(*runs, told=told).rows == told.rows
 
 

@@ -60,7 +60,7 @@ class Cluster:
         self._may_write = may_write
 
     @classmethod
-    async def connect(cls, may_write: Callable[[], bool] = always) -> Self:
+    async def connect(cls) -> Self:
         """In a pod by its service account, elsewhere by kubeconfig.
 
         Raises:
@@ -74,7 +74,7 @@ class Cluster:
                 await config.load_kube_config(client_configuration=found)
         except (config.ConfigException, OSError) as error:
             raise ClusterError(f"no way to the API server: {type(error).__name__}") from None
-        return cls(client.ApiClient(found), may_write)
+        return cls(client.ApiClient(found))
 
     def guarded(self, may_write: Callable[[], bool]) -> "Cluster":
         """The same door, with a guard on what changes something."""

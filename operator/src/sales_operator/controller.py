@@ -18,7 +18,7 @@ from sales_operator import jobs, metrics, posting, runs, tally
 from sales_operator.bucket import Store, StoreError
 from sales_operator.cluster import Cluster, ClusterError
 from sales_operator.cron import CronJobs
-from sales_operator.documents import Manifest, uid_of
+from sales_operator.documents import Manifest, place_of, uid_of
 from sales_operator.notices import notices
 from sales_operator.observed import (
     Ingest,
@@ -187,10 +187,9 @@ class Controller:
         """What all ingests together want to be told of in a bucket."""
         found = set()
         for document in self._seen.ingests():
-            source = document.get("spec", {}).get("source", {})
-            trigger = document.get("spec", {}).get("trigger", {})
-            if source.get("bucket") == bucket and trigger.get("events", True):
-                found.add(source.get("prefix", "raw/"))
+            place, prefix = place_of(document)
+            if place == bucket and document.get("spec", {}).get("trigger", {}).get("events", True):
+                found.add(prefix)
         return found
 
     # --- acting

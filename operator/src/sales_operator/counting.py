@@ -39,37 +39,28 @@ class Counts:
 def count(seen: Observed, plan: Plan) -> Counts:
     """The numbers as they are now, made from those in the status and the runs not counted yet."""
     before = seen.ingest.status
+    counted = set(before.counted)
     ended = finished(seen.runs)[-_MAX_COUNTED:]
-    new = [run for run in ended if token(run) not in set(before.counted)]
+    new = [run for run in ended if run.token not in counted]
     return Counts(
         files=_files(seen, plan, new),
         rows=_sum_of_rows(before.rows, new),
-        counted=[token(run) for run in ended],
+        counted=[run.token for run in ended],
         recent_runs=_recent(before, ended),
         last_success_time=_last_success(before, ended),
         active_jobs=sorted(run.name for run in live(seen.runs))[:_MAX_ACTIVE],
     )
 
 
-def token(run: Run) -> str:
-    """What `counted` knows a run by."""
-    return run.uid[:8]
-
-
 def live(runs: Iterable[Run]) -> list[Run]:
     """Those that may still do something, by name."""
-    return sorted((run for run in runs if run.state is RunState.LIVE), key=lambda run: run.name)
+    return sorted((run for run in runs if run.is_live), key=lambda run: run.name)
 
 
 def finished(runs: Iterable[Run]) -> list[Run]:
     """Those that have ended, oldest first."""
-    ended = (run for run in runs if run.state is not RunState.LIVE)
-    return sorted(ended, key=lambda run: (end_of(run), run.name))
-
-
-def end_of(run: Run) -> datetime:
-    """When a finished run ended, as far as anybody knows."""
-    return run.finished_at or run.created_at
+    ended = (run for run in runs if not run.is_live)
+    return sorted(ended, key=lambda run: (run.ended_at, run.name))
 
 
 def outcome_of(run: Run) -> Outcome:
@@ -125,14 +116,14 @@ def _summary(run: Run) -> RunSummary:
         job=run.name,
         attempt=run.attempt,
         started_at=run.started_at,
-        finished_at=end_of(run),
+        finished_at=run.ended_at,
         outcome=outcome_of(run).value,
         rows=run.report.rows if run.report else Rows(),
     )
 
 
 def _last_success(before: SalesIngestStatus, ended: Iterable[Run]) -> datetime | None:
-    ends = [end_of(run) for run in ended if has_loaded(run)]
+    ends = [run.ended_at for run in ended if has_loaded(run)]
     return max(
         [*ends, *([before.last_success_time] if before.last_success_time else [])], default=None
     )

@@ -14,6 +14,12 @@ def key_of(document: Manifest) -> IngestKey:
     return IngestKey(document["metadata"]["namespace"], document["metadata"]["name"])
 
 
+def place_of(ingest: Manifest) -> tuple[str, str]:
+    """Bucket and prefix of an ingest, without understanding the rest of it."""
+    source = ingest.get("spec", {}).get("source", {})
+    return source.get("bucket", ""), source.get("prefix", "raw/")
+
+
 def uid_of(document: Manifest) -> str:
     """What tells an object from a later one of the same name."""
     return str(document["metadata"]["uid"])

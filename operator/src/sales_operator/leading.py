@@ -44,11 +44,11 @@ class Leading:
         self._queue: Queue[IngestKey] = Queue()
         doors = Doors(cluster, store, self._subscriber, self._cron_jobs)
         self._controller = Controller(settings, doors, self._seen, self._queue)
-        self.watching = Watching(self._seen, self._queue, self._controller.slot_is_free)
+        self._watching = Watching(self._seen, self._queue, self._controller.slot_is_free)
 
     def heard(self, bucket: str, key: str) -> None:
         """The object store tells of a new object."""
-        self.watching.heard(bucket, key)
+        self._watching.heard(bucket, key)
 
     async def lead(self) -> None:
         """Work until kopf is told to stop.
@@ -69,11 +69,10 @@ class Leading:
 
     async def _watch(self) -> None:
         await kopf.operator(
-            registry=handlers.registry(self.watching),
+            registry=handlers.registry(self._watching),
             settings=handlers.configuration(self._settings),
-            identity=cast(
-                "Any", "unused"
-            ),  # Else it asks who the user is, and a pod's has no name.
+            # Otherwise it asks for the name of the user, and a pod's has none.
+            identity=cast("Any", "unused"),
             namespaces=self._settings.watch_namespaces,
             clusterwide=not self._settings.watch_namespaces,
         )
@@ -101,7 +100,7 @@ class Leading:
         self._controller.remember_pods(pods)
         self._cron_jobs.compare(cron_jobs)
         self._subscriber.doubt()
-        self.watching.listed()
+        self._watching.listed()
 
     async def _resync(self) -> None:
         pause = self._settings.resync_seconds

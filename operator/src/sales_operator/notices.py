@@ -7,7 +7,7 @@ from typing import Final
 
 from sales_api.ingest import ConditionStatus, SalesIngestStatus
 from sales_operator.conditions import Reason, Type, find
-from sales_operator.counting import finished, live, outcome_of, token
+from sales_operator.counting import finished, live, outcome_of
 from sales_operator.observed import Notice, Observed, Outcome, Run
 from sales_operator.wording import began, described
 
@@ -65,7 +65,7 @@ def _of_runs(
         if run.name in active:
             yield Notice(Happening.RUN_STARTED, began(run), about=run.uid)
     for run in finished(runs):
-        if token(run) in counted:
+        if run.token in counted:
             yield _of_end(run)
 
 

@@ -89,6 +89,21 @@ class Run:
     trouble: str = ""
     """Why a live run does not get going (image, scheduling), or why one without a report ended."""
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still do something."""
+        return self.state is RunState.LIVE
+
+    @property
+    def ended_at(self) -> datetime:
+        """When a finished run ended, as far as anybody knows."""
+        return self.finished_at or self.created_at
+
+    @property
+    def token(self) -> str:
+        """What `counted` in a status knows it by."""
+        return self.uid[:8]
+
 
 @dataclass(frozen=True)
 class Problem:

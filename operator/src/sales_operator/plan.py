@@ -72,7 +72,7 @@ def _plan_unlisted(seen: Observed) -> Plan:
 
     Live runs still tell what runs.
     """
-    running = {identity(item): item for run in seen.runs if _is_live(run) for item in run.objects}
+    running = {identity(item): item for run in seen.runs if run.is_live for item in run.objects}
     oldest = min((item.modified_at for item in running.values()), default=None)
     return Plan(running=len(running), oldest_pending=oldest)
 
@@ -80,16 +80,8 @@ def _plan_unlisted(seen: Observed) -> Plan:
 # --- what the runs tell -------------------------------------------------------------------------
 
 
-def _is_live(run: Run) -> bool:
-    return run.state is RunState.LIVE
-
-
-def _ended_at(run: Run) -> datetime:
-    return run.finished_at or run.created_at
-
-
 def _by_end(run: Run) -> tuple[datetime, str]:
-    return _ended_at(run), run.name
+    return run.ended_at, run.name
 
 
 class _Tried(NamedTuple):
@@ -127,7 +119,7 @@ class _Live:
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> "_Live":
-        live = [run for run in runs if _is_live(run)]
+        live = [run for run in runs if run.is_live]
         objects = [item for run in live for item in run.objects]
         sweeps = [run.started_at or run.created_at for run in live if run.is_sweep]
         return cls(
@@ -156,7 +148,7 @@ class _Past:
 
     @classmethod
     def of(cls, seen: Observed) -> "_Past":
-        runs = [r for r in seen.runs if not _is_live(r) and r.epoch == seen.ingest.epoch]
+        runs = [r for r in seen.runs if not r.is_live and r.epoch == seen.ingest.epoch]
         runs.sort(key=lambda run: (run.attempt, *_by_end(run)))
         worked = max((r for r in runs if r.outcome in _WORKED), key=_by_end, default=None)
         retry = seen.ingest.spec.retry
@@ -192,7 +184,7 @@ def _has_passed(run: Run, worked: Run | None) -> bool:
     """
     if run.outcome is not Outcome.TEMPORARY or worked is None:
         return False
-    return _ended_at(worked) > _ended_at(run)
+    return worked.ended_at > run.ended_at
 
 
 def _due_at(run: Run, retry: Retry) -> datetime:
@@ -200,10 +192,10 @@ def _due_at(run: Run, retry: Retry) -> datetime:
     if run.attempt == retry.max_attempts:
         # For the first release they have waited long enough. Later ones keep the backoff, or an
         # object that never gets through would be tried after every run of a busy ingest.
-        return _ended_at(run)
+        return run.ended_at
     doublings = min(run.attempt - 1, 12)  # 2**12 s is above the cap already
     backoff = timedelta(seconds=retry.backoff_seconds * 2**doublings)
-    return _ended_at(run) + min(backoff, MAX_BACKOFF)
+    return run.ended_at + min(backoff, MAX_BACKOFF)
 
 
 # --- where each object stands -------------------------------------------------------------------
@@ -348,7 +340,7 @@ def _deletions(seen: Observed, needed: frozenset[str]) -> tuple[Run, ...]:
     its Job.
     """
     counted = frozenset(seen.ingest.status.counted)
-    served = (run for run in _served(seen) if run.uid[:8] in counted and run.uid not in needed)
+    served = (run for run in _served(seen) if run.token in counted and run.uid not in needed)
     return tuple(sorted(served, key=_by_end))
 
 
@@ -362,4 +354,4 @@ def _served(seen: Observed) -> Iterator[Run]:
         runs = sorted((run for run in seen.runs if run.state is state), key=_by_end)
         yield from runs[:-KEPT_RUNS]
         until = seen.now - timedelta(seconds=ttl)
-        yield from (run for run in runs[-KEPT_RUNS:] if _ended_at(run) <= until)
+        yield from (run for run in runs[-KEPT_RUNS:] if run.ended_at <= until)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from sales_operator.documents import Manifest, key_of
+from sales_operator.documents import Manifest, key_of, place_of
 from sales_operator.observed import IngestKey
 
 
@@ -12,9 +12,7 @@ class Routes:
     def __init__(self, ingests: Iterable[Manifest]) -> None:
         self._ingests: dict[tuple[str, str], list[IngestKey]] = {}
         for document in ingests:
-            source = document.get("spec", {}).get("source", {})
-            place = (source.get("bucket", ""), source.get("prefix", "raw/"))
-            self._ingests.setdefault(place, []).append(key_of(document))
+            self._ingests.setdefault(place_of(document), []).append(key_of(document))
 
     def to(self, bucket: str, key: str) -> list[IngestKey]:
         """The ingests under whose prefix an object lies."""

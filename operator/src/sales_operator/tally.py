@@ -39,7 +39,7 @@ def count(before: SalesIngestStatus, after: SalesIngestStatus, seen: Observed) -
     """The runs that a status counts for the first time."""
     fresh = set(after.counted) - set(before.counted)
     for run in seen.runs:
-        if run.uid[:8] not in fresh or run.outcome is None:
+        if run.token not in fresh or run.outcome is None:
             continue
         metrics.RUNS.labels(run.outcome.value).inc()
         rows = run.report.rows if run.report else Rows()
