@@ -170,15 +170,22 @@ class Controller:
             found.append(run)
         return tuple(found)
 
-    def remember_pods(self, pods: Sequence[Manifest]) -> None:
-        """Take in the pods of all runs, so that each need not be asked about by itself."""
-        ended = {uid_of(job) for job in self._seen.jobs() if runs.run_of(job).outcome}
+    def remember_pods(self, jobs_listed: Sequence[Manifest], pods: Sequence[Manifest]) -> None:
+        """Take in the pods of finished runs, so that each need not be asked about by itself.
+
+        Args:
+            jobs_listed: All Jobs, listed before the pods: what had ended then tells no more.
+            pods: Those of all runs.
+        """
+        there = {uid_of(job) for job in self._seen.jobs()}
+        ended = {uid_of(job) for job in jobs_listed if not runs.is_live(job)} & there
+        listed: dict[str, list[Manifest]] = {}
         for pod in pods:
             owners = pod["metadata"].get("ownerReferences", [])
             for uid in {owner["uid"] for owner in owners} & ended:
-                self._pods[uid] = [*self._pods.get(uid, ()), pod]
-        for uid in self._pods.keys() - ended:
-            del self._pods[uid]
+                listed.setdefault(uid, []).append(pod)
+        kept = {uid: known for uid, known in self._pods.items() if uid in there}
+        self._pods = {**listed, **kept}
 
     async def _subscribe(self, bucket: str) -> Problem | None:
         return await self._subscriber.ensure(bucket, self._prefixes(bucket))

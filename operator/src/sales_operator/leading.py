@@ -97,7 +97,7 @@ class Leading:
         cron_jobs = await self._cluster.cron_jobs(places)
         # Taken in only when all of it is here: what is seen is news once, and must be looked at.
         self._seen.replace(ingests, jobs, began)
-        self._controller.remember_pods(pods)
+        self._controller.remember_pods(jobs, pods)
         self._cron_jobs.compare(cron_jobs)
         self._subscriber.doubt()
         self._watching.listed()
