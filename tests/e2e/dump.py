@@ -21,6 +21,8 @@ def dump(namespace: Namespace, folder: Path) -> str:
     for pod in _keep(folder / "names", lambda: namespace.kubectl("get", "pods", "-oname")).split():
         name = pod.replace("/", "-")
         _keep(folder / f"{name}.log", lambda pod=pod: namespace.logs(pod))
+        # Of a container that was started again, what its last run said. Most have none.
+        _keep(folder / f"{name}.previous.log", lambda pod=pod: namespace.logs(pod, "--previous"))
     shown = [
         _keep(folder / "pods.txt", lambda: namespace.kubectl("get", "pods,jobs,pvc", "-owide")),
         _keep(folder / "events.txt", lambda: namespace.kubectl("events")),

@@ -44,8 +44,10 @@ _COUNT = """
 SELECT count(*) FROM fact_sales JOIN ingest_object USING (object_id) WHERE ingest = %s
 """
 _LOCKED = """
-SELECT 1 FROM pg_locks JOIN pg_database ON oid = database
-WHERE locktype = 'advisory' AND granted AND datname = current_database()
+SELECT 1 FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND classid::bigint << 32 | objid::bigint IN (
+    SELECT hashtextextended('object:' || object, 0) FROM unnest(%s::text[]) AS object
+)
 """
 
 
@@ -188,12 +190,10 @@ class Ingest:
         return str(self.until_job(is_at_work, seconds)["metadata"]["name"])
 
     def until_reading(self, seconds: int = SECONDS) -> str:
-        """The name of a Job that is in the middle of an object: the ledger holds its lock.
-
-        No other ingest may have a run meanwhile.
-        """
+        """The name of a Job that is in the middle of an object: the ledger holds its lock."""
+        objects = [f"{BUCKET}/{self.prefix}{name}" for name in self.keys("raw")]
         with self.installation.database("metabase") as connection:
-            until(lambda: connection.execute(_LOCKED).fetchone(), seconds)
+            until(lambda: connection.execute(_LOCKED, [objects]).fetchone(), seconds)
         return next(str(job["metadata"]["name"]) for job in self.jobs() if not ended(job))
 
     # --- its objects

@@ -89,9 +89,9 @@ class Namespace:
         place = (f"--kube-context={CONTEXT}", f"--namespace={self.name}")
         return call("helm", *args, *place, stdin=stdin, timeout=timeout)
 
-    def logs(self, pod: str) -> str:
+    def logs(self, pod: str, *options: str) -> str:
         """What every container of a pod has said."""
-        return self.kubectl("logs", pod, "--all-containers", "--prefix")
+        return self.kubectl("logs", pod, "--all-containers", "--prefix", *options)
 
     @contextmanager
     def forward(self, target: str, port: int) -> Iterator[int]:
