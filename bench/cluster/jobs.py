@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from bench.cluster.api import Api
 from sales_api.names import MANAGED_BY, REQUEST_ENV
+from sales_operator.jobs import unquote
 
 _FINAL = {"Complete", "Failed"}
 
@@ -119,7 +120,7 @@ def keys_of(template: Mapping[str, Any]) -> tuple[str, ...]:
     for container in template["spec"]["containers"]:
         for variable in container.get("env", []):
             if variable["name"] == REQUEST_ENV:
-                request = json.loads(variable["value"])
+                request = json.loads(unquote(variable["value"]))
                 return tuple(item["key"] for item in request.get("objects", []))
     return ()
 

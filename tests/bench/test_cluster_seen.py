@@ -20,6 +20,7 @@ from sales_api.ingest import JobOptions
 from sales_api.names import REQUEST_ENV
 from sales_api.report import RunReport
 from sales_operator.events import created
+from sales_operator.jobs import quote
 from tests.docs.pages import ROOT
 
 EXPOSITION = """\
@@ -34,7 +35,7 @@ sales_operator_is_leader 1.0
 
 def a_job(name, *keys, ending=""):
     """As a watch tells of it."""
-    request = json.dumps({"run": name, "objects": [{"key": key} for key in keys]})
+    request = quote(json.dumps({"run": name, "objects": [{"key": key} for key in keys]}))
     env = [{"name": "OTHER", "valueFrom": {}}, {"name": REQUEST_ENV, "value": request}]
     conditions = [{"type": "SuccessCriteriaMet", "status": "True"}]
     conditions += [{"type": ending, "status": "True"}] if ending else []
@@ -101,6 +102,11 @@ def test_what_only_announces_an_end_is_none():
     assert ending_of(a_job("a")) == ""
     assert ending_of(a_job("a", ending="Failed")) == "Failed"
     assert ending_of({}) == ""
+
+
+def test_an_object_is_known_by_the_very_name_that_it_has():
+    (job,) = told(("ADDED", a_job("a", "raw/$(HOME)/$$.csv"))).all()
+    assert job.keys == ("raw/$(HOME)/$$.csv",)
 
 
 def test_a_pod_that_is_asked_for_nothing_has_no_objects():

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sales_api.ingest import SalesIngestStatus, parse_status
 from sales_api.names import MANAGED_BY, REQUEST_ENV
 from sales_api.request import RunRequest
+from sales_operator.jobs import unquote
 from sales_pipeline.generate import GenerateSpec, Tally, iter_csv
 from tests.charts.support import program
 from tests.e2e.ingests import Ingest, LateError, until
@@ -253,8 +254,7 @@ def _is_in_turn(earlier: SeenJob, later: SeenJob) -> bool:
 def _seen(job: Manifest) -> SeenJob:
     (container,) = job["spec"]["template"]["spec"]["containers"]
     values = {variable["name"]: variable.get("value", "") for variable in container["env"]}
-    # Kubernetes would put variables for $(NAME), so the operator doubles each $.
-    request = RunRequest.from_json(values[REQUEST_ENV].replace("$$", "$"))
+    request = RunRequest.from_json(unquote(values[REQUEST_ENV]))
     return SeenJob(
         name=job["metadata"]["name"],
         attempt=request.attempt,
