@@ -144,16 +144,16 @@ LOGINS = {
 """Secret -> the login in it."""
 
 
-def _frugal(memory: str) -> dict[str, Any]:
+def _frugal(memory: str, cpu: str = "30m") -> dict[str, Any]:
     """Resources that let several installations fit on a node with two cores."""
-    return {"requests": {"cpu": "30m", "memory": "128Mi"}, "limits": {"memory": memory}}
+    return {"requests": {"cpu": cpu, "memory": "128Mi"}, "limits": {"memory": memory}}
 
 
 OPERATOR = {
     # The definition is the whole cluster's, while each installation here goes with its namespace.
     "crds": {"enabled": False},
     "resyncSeconds": 30,
-    "resources": _frugal("512Mi"),
+    "resources": _frugal("512Mi", "50m"),
 }
 
 
