@@ -4,10 +4,14 @@ Imports of drivers are inside the fixtures: unit tests shall not wait for boto3 
 """
 
 import logging
+import signal
 import sys
 from importlib import metadata
 
 import pytest
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():
