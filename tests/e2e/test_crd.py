@@ -92,9 +92,9 @@ def test_the_definition_is_established_and_structural(namespace):
 
 
 def test_short_name_and_category(namespace, stored):
-    shown = namespace.kubectl("get", "si", "--no-headers")
+    shown = namespace.kubectl("get", "si", "--output=name")
     assert stored.partition("/")[2] in shown
-    assert namespace.kubectl("get", "minidata", "--no-headers") == shown
+    assert namespace.kubectl("get", "minidata", "--output=name") == shown
 
 
 def test_ingests_are_found_by_bucket(namespace, stored):
