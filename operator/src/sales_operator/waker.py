@@ -1,7 +1,7 @@
 """What a replica that stands by does with an event: it leaves word for the one that leads.
 
-An annotation on the ingest, which the leader's watch tells of. The event of a quiet ingest goes on
-at once; the longer events keep coming, the longer they are gathered: each word is a request.
+An annotation on the ingest, which the leader's watch tells of. The first event goes on at once;
+what comes within a second of it is gathered: each word is a request.
 """
 
 import asyncio
@@ -20,34 +20,6 @@ log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS: Final = 1.0
 _ROUTES_SECONDS: Final = 10.0
-_FIRST_HOLD_SECONDS: Final = 2.0
-_LONGEST_HOLD_SECONDS: Final = 10.0
-
-
-class Holds:
-    """Lets an ingest through at once, and in a flood of events ever more seldom."""
-
-    def __init__(self) -> None:
-        self._until: dict[IngestKey, tuple[float, float]] = {}
-        self._held: set[IngestKey] = set()
-
-    def may_pass(self, key: IngestKey, now: float) -> bool:
-        """Whether word may be left now; if not, it is to be asked again later.
-
-        Args:
-            key: For whom.
-            now: Seconds of a clock that only goes on.
-        """
-        until, seconds = self._until.get(key, (float("-inf"), 0.0))
-        if now < until:
-            self._held.add(key)
-            return False
-        # Who was held in between is in a flood, unless it has been quiet for as long since.
-        is_flood = key in self._held and now <= until + seconds
-        longer = min(2 * seconds, _LONGEST_HOLD_SECONDS) if is_flood else _FIRST_HOLD_SECONDS
-        self._held.discard(key)
-        self._until[key] = (now + longer, longer)
-        return True
 
 
 class Waker:
@@ -62,8 +34,6 @@ class Waker:
         self._cluster = cluster
         self._namespaces = settings.watch_namespaces
         self._heard: set[tuple[str, str]] = set()
-        self._waiting: set[IngestKey] = set()
-        self._holds = Holds()
         self._news = asyncio.Event()
         self._routes = Routes([])
         self._routes_until = float("-inf")
@@ -81,16 +51,12 @@ class Waker:
             self._news.clear()
             heard, self._heard = self._heard, set()
             try:
-                self._waiting |= await self._ingests(heard)
-                for key in [k for k in self._waiting if self._holds.may_pass(k, time.monotonic())]:
-                    self._waiting.discard(key)
+                for key in await self._ingests(heard):
                     await self._wake(key)
             except ClusterError as error:
                 # An event is a hint: the resync finds what it was about.
                 log.warning("the leader is not woken", extra={"why": str(error)})
             await asyncio.sleep(_PAUSE_SECONDS)
-            if self._waiting:
-                self._news.set()
 
     async def _wake(self, key: IngestKey) -> None:
         try:
