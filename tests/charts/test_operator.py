@@ -9,7 +9,7 @@ from certs.services import SERVICES
 from sales_api.names import PIPELINE, PLURAL
 from sales_operator.metrics import REGISTRY
 from sales_operator.observed import Outcome
-from sales_operator.settings import Settings, read_settings
+from sales_operator.settings import Settings, Vault, read_settings
 from sales_pipeline.settings import read_settings as read_pipeline_settings
 from tests.charts.local_pod import LocalPod
 from tests.charts.operator_chart import (
@@ -69,6 +69,13 @@ def documents(request):
         ({"resyncSeconds": 1}, "/resyncSeconds"),
         ({"replicas": -1}, "/replicas"),
         ({"database": {"schema": "Sales; --"}}, "/database/schema"),
+        ({"credentials": {"mode": "vault"}}, "/credentials/mode"),
+        (
+            {"credentials": {"vault": {"address": "http://vault:8200"}}},
+            "/credentials/vault/address",
+        ),
+        ({"credentials": {"vault": {"kvPath": 'x" }}'}}}, "/credentials/vault/kvPath"),
+        ({"credentials": {"vault": {"role": ""}}}, "/credentials/vault/role"),
         ({"pipeline": {"environment": {"AWS_SECRET_ACCESS_KEY": "x"}}}, "AWS_SECRET_ACCESS_KEY"),
         ({"pipeline": {"environment": {"SALES_RUN_REQUEST": "{}"}}}, "SALES_RUN_REQUEST"),
         ({"pipeline": {"environment": {"SALES_DB_PORT": 5432}}}, "/environment/SALES_DB_PORT"),
@@ -199,21 +206,49 @@ def test_runs_are_given_settings_that_the_pipeline_takes(documents):
     assert str(found.s3_ca_file) == str(found.db_ssl_root_cert) == "/ca/ca.crt"
 
 
-def test_runs_mount_the_credentials_that_there_are(default, everything):
-    def secrets(documents):
-        volumes = settings_of(documents).pipeline.volumes
-        return {v.mount_path: v.name for v in volumes if v.kind == "Secret"}
+def secrets_of_runs(documents):
+    volumes = settings_of(documents).pipeline.volumes
+    return {v.mount_path: v.name for v in volumes if v.kind == "Secret"}
 
+
+def test_runs_mount_the_credentials_that_there_are(default):
     three = ("database", "object-store", "pseudonym")
     wanted = {f"/vault/secrets/{name}": f"sales-pipeline-{name}" for name in three}
-    assert secrets(default) == wanted
-    assert wanted.keys() - secrets(everything).keys() == {"/vault/secrets/pseudonym"}
+    assert secrets_of_runs(default) == wanted
+    without = render("operator", {"pipeline": {"secrets": {"pseudonym": ""}}})
+    assert wanted.keys() - secrets_of_runs(without).keys() == {"/vault/secrets/pseudonym"}
+    assert settings_of(default).pipeline.vault is None
+
+
+@pytest.mark.parametrize("mode", ["agent", "direct"])
+def test_one_value_has_vault_keep_the_credentials(mode):
+    found = render("operator", {"credentials": {"mode": mode}})
+    assert secrets_of_runs(found) == {}
+    pipeline = settings_of(found).pipeline
+    assert pipeline.vault == Vault(mode=mode, address="https://vault.minidata.svc:8200")
+    assert pipeline.environment["SALES_VAULT_CA_FILE"] == "/ca/ca.crt"
+
+
+def test_what_lies_where_in_vault_follows_the_values(everything):
+    assert settings_of(everything).pipeline.vault == Vault(
+        mode="agent",
+        address="https://vault.example:8200",
+        role="loader",
+        auth_path="clusters/one",
+        kv_mount="secret",
+        kv_path="team/sales",
+        database_path="warehouse/creds/loader",
+    )
+
+
+def test_without_vault_runs_are_told_nothing_of_it(default):
+    assert "vault" not in str(settings_of(default).pipeline.environment).lower()
 
 
 def test_settings_of_runs_may_be_others_than_the_values_make(everything):
     environment = settings_of(everything).pipeline.environment
     assert environment["SALES_S3_REGION"] == "eu-central-1"
-    assert environment["SALES_VAULT_ADDR"] == "https://vault.minidata.svc:8200"
+    assert environment["SALES_BLOCK_BYTES"] == "1048576"
 
 
 def checksum(values):

@@ -9,7 +9,7 @@ import pytest
 
 from sales_api.report import ExitCode
 from sales_pipeline import migrate
-from sales_pipeline.credentials import load_database_login
+from sales_pipeline.credentials import open_database_login
 from sales_pipeline.demo.platform import migrate_schema
 from sales_pipeline.errors import ConfigurationError
 from tests.support.command import command
@@ -23,7 +23,8 @@ TABLES = ("fact_sales", "dim_customer", "dim_product", "dim_date", "ingest_objec
 
 def connect(settings):
     """As one of the platform's own roles, the way the pipeline does it."""
-    login = load_database_login(settings)
+    with open_database_login(settings) as login:
+        pass
     return psycopg.connect(
         host=settings.db_host,
         port=settings.db_port,

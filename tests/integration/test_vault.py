@@ -1,27 +1,19 @@
-"""The road to Vault itself, walked against a real Vault API under TLS.
+"""The road to Vault itself, walked against a real Vault API under TLS; logins in the KV engine too.
 
 Only Kubernetes is played: a server that answers TokenReview as the API server does. OpenBao checks
 claims, role, audience and policy by itself.
 """
 
 import base64
-import contextlib
-import json
-import secrets
-import ssl
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from dataclasses import dataclass
 
 import hvac
 import pytest
 
-from sales_pipeline.credentials import load_credentials
+from sales_pipeline.credentials import Credentials, open_credentials
 from sales_pipeline.errors import ConfigurationError, TemporaryError
 from sales_pipeline.settings import Settings
+from tests.support.kubernetes import ACCOUNT, NAMESPACE, REVIEWER, Kubernetes, a_token, api_server
 from tests.support.vault import Vault, running_vault
 
 pytestmark = pytest.mark.integration
@@ -35,99 +27,12 @@ SECRETS = {
 }
 POLICY = 'path "kv/data/sales/*" { capabilities = ["read"] }'
 ROLE = {
-    "bound_service_account_names": ["sales-pipeline"],
-    "bound_service_account_namespaces": ["sales"],
+    "bound_service_account_names": [ACCOUNT],
+    "bound_service_account_namespaces": [NAMESPACE],
     "policies": ["sales"],
     "audience": "vault",
     "ttl": "5m",
 }
-REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
-
-
-# --- Kubernetes, played -------------------------------------------------------------------------
-
-
-def _b64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _token(account: str = "sales-pipeline", audience: str = "vault") -> str:
-    """A service account token as the kubelet projects it; whom it convinces is another matter."""
-    now = int(time.time())
-    claims = {
-        "aud": [audience],
-        "exp": now + 600,
-        "iat": now,
-        "iss": "https://kubernetes.default.svc.cluster.local",
-        "nbf": now,
-        "sub": f"system:serviceaccount:sales:{account}",
-        "kubernetes.io": {
-            "namespace": "sales",
-            "serviceaccount": {"name": account, "uid": f"uid-{account}"},
-        },
-    }
-    header = {"alg": "RS256", "kid": "k"}
-    parts = [json.dumps(header).encode(), json.dumps(claims).encode(), secrets.token_bytes(256)]
-    return ".".join(map(_b64url, parts))
-
-
-@dataclass
-class Kubernetes:
-    """The tokens that this API server has signed, each with the account and audience it is for."""
-
-    issued: dict[str, tuple[str, str]] = field(default_factory=dict)
-    reviewed: list[str] = field(default_factory=list)
-    host: str = ""
-
-    def issue(self, account: str = "sales-pipeline", audience: str = "vault") -> str:
-        token = _token(account, audience)
-        self.issued[token] = (account, audience)
-        return token
-
-    def review(self, spec: dict) -> dict:
-        self.reviewed.append(spec["token"])
-        account, audience = self.issued.get(spec["token"], (None, None))
-        if audience not in spec.get("audiences", [audience]) or account is None:
-            return {"authenticated": False, "error": "invalid bearer token"}
-        user = {
-            "username": f"system:serviceaccount:sales:{account}",
-            "uid": f"uid-{account}",
-            "groups": ["system:serviceaccounts", "system:authenticated"],
-        }
-        return {"authenticated": True, "audiences": [audience], "user": user}
-
-
-@contextlib.contextmanager
-def _api_server(certificate: Path, key: Path) -> Iterator[Kubernetes]:
-    kubernetes = Kubernetes()
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            known = self.path == REVIEWS and self.headers["Authorization"] == "Bearer reviewer"
-            answer = {**review, "status": kubernetes.review(review["spec"])}
-            body = json.dumps(answer).encode()
-            self.send_response(201 if known else 403)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-        kubernetes.host = f"https://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield kubernetes
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 # --- Vault, real --------------------------------------------------------------------------------
@@ -138,7 +43,7 @@ def _configure(root: hvac.Client, vault: Vault, kubernetes: Kubernetes) -> None:
     root.auth.kubernetes.configure(
         kubernetes_host=kubernetes.host,
         kubernetes_ca_cert=vault.ca_file.read_text(),
-        token_reviewer_jwt="reviewer",
+        token_reviewer_jwt=REVIEWER,
     )
     root.sys.create_or_update_policy("sales", POLICY)
     root.auth.kubernetes.create_role("sales-pipeline", **ROLE)
@@ -161,7 +66,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("vault")
     with (
         running_vault(folder) as vault,
-        _api_server(folder / "vault-cert.pem", folder / "vault-key.pem") as kubernetes,
+        api_server(folder / "vault-cert.pem", folder / "vault-key.pem") as kubernetes,
     ):
         with vault.root() as root:
             _configure(root, vault, kubernetes)
@@ -183,11 +88,18 @@ def settings(world, tmp_path):
     token_file = tmp_path / "token"
     token_file.write_text(world.kubernetes.issue() + "\n")
     return Settings(
+        credentials="direct",
+        vault_database_path="",
         vault_addr=world.vault.address,
         vault_ca_file=world.vault.ca_file,
         vault_token_file=token_file,
         credentials_dir=tmp_path / "absent",
     )
+
+
+def _load(settings: Settings) -> Credentials:
+    with open_credentials(settings) as credentials:
+        return credentials
 
 
 def _accessors(vault: Vault) -> set[str]:
@@ -198,7 +110,7 @@ def _accessors(vault: Vault) -> set[str]:
 def _fails(settings: Settings, kind: type[Exception]) -> Exception:
     """The error that loading ends in, after a look that it carries neither cause nor secret."""
     with pytest.raises(kind) as caught:
-        load_credentials(settings)
+        _load(settings)
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
     token = settings.vault_token_file.read_text().strip()
@@ -212,7 +124,7 @@ def _fails(settings: Settings, kind: type[Exception]) -> Exception:
 def test_good_token_gets_all_three(settings, world):
     """One login with a token that Kubernetes vouches for yields all three secrets."""
     before = len(world.kubernetes.reviewed)
-    credentials = load_credentials(settings)
+    credentials = _load(settings)
     assert len(world.kubernetes.reviewed) == before + 1
     assert credentials.database.username == "etl"
     assert credentials.database.password.get_secret_value() == "pw-canary-1"
@@ -225,7 +137,7 @@ def test_good_token_gets_all_three(settings, world):
 def test_token_is_revoked_after_loading(settings, world):
     """Vault knows no more tokens after a load than before it."""
     before = _accessors(world.vault)
-    load_credentials(settings)
+    _load(settings)
     assert _accessors(world.vault) == before
 
 
@@ -240,7 +152,7 @@ def test_token_that_may_not_revoke_itself_fails_no_run(settings, world, caplog):
     """Where the policy forbids revoke-self the secrets are still returned, with a warning."""
     with world.vault.root() as root:
         root.write_data("auth/kubernetes/role/bare", data={**ROLE, "token_no_default_policy": True})
-    credentials = load_credentials(settings.model_copy(update={"vault_role": "bare"}))
+    credentials = _load(settings.model_copy(update={"vault_role": "bare"}))
     assert credentials.database.username == "etl"
     assert "not revoked" in caplog.text
 
@@ -252,11 +164,11 @@ def test_rotated_secret_is_seen_by_the_next_load(settings, world):
         for name, content in SECRETS.items():
             kv.create_or_update_secret(f"sales/turn/{name}", content, mount_point="kv")
         turned = settings.model_copy(update={"vault_path": "sales/turn"})
-        first = load_credentials(turned)
+        first = _load(turned)
         new = {"username": "etl", "password": "pw-new"}
         kv.create_or_update_secret("sales/turn/database", new, mount_point="kv")
     assert first.database.password.get_secret_value() == "pw-canary-1"
-    assert load_credentials(turned).database.password.get_secret_value() == "pw-new"
+    assert _load(turned).database.password.get_secret_value() == "pw-new"
 
 
 # --- refusals: a human must act -----------------------------------------------------------------
@@ -265,7 +177,7 @@ def test_rotated_secret_is_seen_by_the_next_load(settings, world):
 @pytest.mark.parametrize(
     "token",
     [
-        pytest.param(lambda _: _token(), id="forged"),
+        pytest.param(lambda _: a_token(), id="forged"),
         pytest.param(lambda kubernetes: kubernetes.issue(account="default"), id="other account"),
         pytest.param(lambda kubernetes: kubernetes.issue(audience="api"), id="other audience"),
         pytest.param(lambda _: "not-a-token", id="no token at all"),

@@ -1,30 +1,25 @@
 """The door to the secrets: files, faults in them, and what an error may never carry."""
 
 import base64
-import contextlib
 import json
 import os
-import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from pydantic import SecretBytes, ValidationError
 
-from sales_pipeline import credentials as door
 from sales_pipeline.credential_problems import MIN_KEY_BYTES
 from sales_pipeline.credentials import (
+    Credentials,
     PseudonymKey,
-    load_credentials,
-    load_database_login,
     load_object_store_login,
+    open_credentials,
+    open_database_login,
 )
-from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
-from sales_pipeline.settings import Settings
+from sales_pipeline.errors import PipelineError
+from sales_pipeline.settings import Settings, read_settings
+from tests.support.credentials import CANARY, fault
 
-CANARY = "canary-7f3a"
 KEY = bytes(range(MIN_KEY_BYTES))
 FILES = {
     "database": {"username": "etl", "password": f"{CANARY}-db"},
@@ -41,33 +36,15 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def token_file(tmp_path):
-    """The pod's token, which no error may show."""
-    path = tmp_path / "token"
-    path.write_text(CANARY)
-    return path
-
-
-def _load(folder: Path):
-    return load_credentials(Settings(credentials_dir=folder))
-
-
-def _fault(settings: Settings, kind: type[PipelineError] = ConfigurationError) -> PipelineError:
-    """The error of a load that must fail, searched for the canary and for causes left in reach."""
-    with pytest.raises(kind) as caught:
-        load_credentials(settings)
-    error = caught.value
-    assert error.__context__ is None
-    assert error.__cause__ is None
-    assert CANARY not in f"{error} {error!r} {vars(error)}"
-    return error
+def _load(folder: Path) -> Credentials:
+    with open_credentials(Settings(credentials_dir=folder)) as credentials:
+        return credentials
 
 
 def _fault_in(folder: Path, name: str, content: object) -> PipelineError:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     (folder / name).write_bytes(raw)
-    error = _fault(Settings(credentials_dir=folder))
+    error = fault(Settings(credentials_dir=folder))
     assert error.where == str(folder / name)
     return error
 
@@ -111,13 +88,14 @@ def test_a_command_that_needs_one_secret_reads_no_other(folder):
     (folder / "pseudonym").unlink()
     assert load_object_store_login(Settings(credentials_dir=folder)).access_key
     (folder / "object-store").unlink()
-    assert load_database_login(Settings(credentials_dir=folder)).username == "etl"
+    with open_database_login(Settings(credentials_dir=folder)) as login:
+        assert login.username == "etl"
 
 
 def test_a_mounted_secret_without_a_field_is_named(folder):
     """The folder and the field are told, no value is."""
     volume = _mount(folder, "database", {"password": CANARY})
-    error = _fault(Settings(credentials_dir=folder))
+    error = fault(Settings(credentials_dir=folder))
     assert error.where == str(volume)
     assert "field username is missing" in str(error)
 
@@ -126,7 +104,7 @@ def test_a_field_that_is_no_text_is_named(folder):
     """Its file is told, its content is not."""
     volume = _mount(folder, "database", {"username": "etl"})
     (volume / "password").write_bytes(b"\xff" + CANARY.encode())
-    error = _fault(Settings(credentials_dir=folder))
+    error = fault(Settings(credentials_dir=folder))
     assert error.where == str(volume / "password")
     assert error.code == "credentials.invalid"
 
@@ -193,18 +171,18 @@ def test_key_in_hand_needs_no_base64():
 
 def test_missing_folder_is_told(tmp_path):
     """A folder that nobody mounted is named, with both ways to mend it."""
-    error = _fault(Settings(credentials_dir=tmp_path / "absent"))
+    error = fault(Settings(credentials_dir=tmp_path / "absent"))
     assert error.code == "credentials.missing"
     assert "folder" in error.what
     assert error.where == str(tmp_path / "absent" / "database")
-    assert "SALES_VAULT_ADDR" in error.mend
+    assert "SALES_CREDENTIALS=direct" in error.mend
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_missing_file_is_named(folder, name):
     """Each of the three files is needed, and the absent one is named."""
     (folder / name).unlink()
-    error = _fault(Settings(credentials_dir=folder))
+    error = fault(Settings(credentials_dir=folder))
     assert (error.code, error.where) == ("credentials.missing", str(folder / name))
     assert "folder" not in error.what
 
@@ -212,14 +190,14 @@ def test_missing_file_is_named(folder, name):
 def test_unreadable_file_is_told_from_a_missing_one(folder):
     """Something that is there but cannot be read, here a folder, is not called missing."""
     (_mount(folder, "database", {"username": "etl"}) / "password").mkdir()
-    assert _fault(Settings(credentials_dir=folder)).code == "credentials.unreadable"
+    assert fault(Settings(credentials_dir=folder)).code == "credentials.unreadable"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_file_without_right_to_read_is_unreadable(folder):
     """A file of another user is not called missing either."""
     (folder / "database").chmod(0)
-    assert _fault(Settings(credentials_dir=folder)).code == "credentials.unreadable"
+    assert fault(Settings(credentials_dir=folder)).code == "credentials.unreadable"
 
 
 @pytest.mark.parametrize(
@@ -295,114 +273,66 @@ def test_all_faults_are_told_at_once(folder):
     assert error.what == "field username is missing; field password is missing"
 
 
-# --- the settings of the road to Vault ----------------------------------------------------------
+# --- how long a login lives ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("lives", "deadline"),
     [
-        "",
-        "vault:8200",
-        "vault.example",
-        "ftp://vault.example",
-        "http://vault.example:8200",
-        "http://127.0.0.1.example:8200",
-        "https://",
-        "https://vault.example:port",
-        "https://[vault",
-        "https://*",
-        "https://vault..example",
-        f"https://{'a' * 64}.example",
-        f"https://root:{CANARY}@vault.example",
+        pytest.param({}, 3600, id="for ever"),
+        pytest.param({"lease_seconds": 3600, "token_seconds": 3600}, 3600, id="long enough"),
+        pytest.param({"lease_seconds": 3600, "token_seconds": 0}, 3600, id="a token for ever"),
+        pytest.param({"lease_seconds": 1, "token_seconds": 1}, None, id="nobody ends the run"),
     ],
 )
-def test_unfit_address_is_refused(token_file, address):
-    """No login in the address, no plain HTTP over a network; and the address is not quoted."""
-    error = _fault(Settings(vault_addr=address, vault_token_file=token_file))
+def test_a_login_that_outlasts_the_run_is_taken(folder, lives, deadline):
+    (folder / "database").write_text(json.dumps({**FILES["database"], **lives}))
+    settings = Settings(credentials_dir=folder, deadline_seconds=deadline)
+    with open_database_login(settings) as login:
+        assert login.username == "etl"
+
+
+@pytest.mark.parametrize(
+    "lives", [{"lease_seconds": 60, "token_seconds": 3600}, {"lease_seconds": 60}]
+)
+def test_a_login_that_may_end_before_the_run_is_refused(folder, lives):
+    (folder / "database").write_text(json.dumps({**FILES["database"], **lives}))
+    error = fault(Settings(credentials_dir=folder, deadline_seconds=3600))
+    assert (error.code, error.where) == ("vault.lease", str(folder / "database"))
+    assert error.what == "the login lives 60 s, but the run may take 3600 s"
+    assert "job.activeDeadlineSeconds" in error.mend
+
+
+# --- files of an agent --------------------------------------------------------------------------
+
+
+def test_a_token_that_the_agent_did_not_leave_is_missed(folder):
+    """The login could not be given back: better told before the run than found out afterwards."""
+    agent = Settings(
+        credentials="agent", credentials_dir=folder, vault_addr="https://vault.example"
+    )
+    error = fault(agent)
+    assert (error.code, error.where) == ("credentials.missing", str(folder / "token"))
+
+
+def test_an_agents_token_cannot_be_given_back_to_nobody(folder):
+    (folder / "token").write_text(CANARY)
+    error = fault(Settings(credentials="agent", credentials_dir=folder))
     assert (error.code, error.where) == ("vault.address", "SALES_VAULT_ADDR")
 
 
-@pytest.mark.parametrize("content", [None, "no certificate"])
-def test_unfit_ca_file_is_refused(tmp_path, content):
-    """A CA file that is absent or holds nothing never means less verification."""
-    ca_file = tmp_path / "ca.pem"
-    if content is not None:
-        ca_file.write_text(content)
-    error = _fault(Settings(vault_addr="https://vault.example", vault_ca_file=ca_file))
-    assert (error.code, error.where) == ("vault.certificate", str(ca_file))
+@pytest.mark.parametrize("token", [CANARY, "two\nlines", "naïve ☃"])
+def test_a_token_that_nobody_takes_back_fails_no_run(folder, caplog, token):
+    """Nobody listens there, and some tokens no request can carry."""
+    (folder / "token").write_text(token)
+    nobody = {"credentials": "agent", "credentials_dir": folder, "vault_addr": "http://127.0.0.1:1"}
+    with open_credentials(Settings.model_validate(nobody)) as credentials:
+        assert credentials.database.username == "etl"
+    assert "not revoked" in caplog.text
+    assert CANARY not in caplog.text
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_unfit_token_file_is_refused(tmp_path, content):
-    """Without the pod's token there is nothing to log in with."""
-    token_file = tmp_path / "token"
-    if content is not None:
-        token_file.write_bytes(content)
-    error = _fault(Settings(vault_addr="https://vault.example", vault_token_file=token_file))
-    assert (error.code, error.where) == ("vault.token", str(token_file))
-
-
-# --- answers that a healthy Vault does not give (a healthy one: tests/integration/test_vault.py) -
-
-
-@contextlib.contextmanager
-def _answering(status: int, body: bytes, seen: list | None = None) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            if seen is not None:
-                seen.append(dict(self.headers))
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.mark.parametrize("status", [412, 429, 500, 501, 502, 503, 504])
-@pytest.mark.parametrize("body", [b"{}", json.dumps({"errors": [CANARY]}).encode(), b"<html>"])
-def test_failing_vault_is_temporary(token_file, status, body):
-    """A server that fails or is overloaded is worth another try, whatever it answers."""
-    with _answering(status, body) as address:
-        settings = Settings(vault_addr=address, vault_token_file=token_file)
-        assert _fault(settings, TemporaryError).code == "vault.unavailable"
-
-
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"auth": null}', b"null"])
-def test_stranger_at_the_address_is_told(token_file, body):
-    """A 200 of another shape than Vault's means that the address is somebody else's."""
-    with _answering(200, body) as address:
-        settings = Settings(vault_addr=address, vault_token_file=token_file)
-        error = _fault(settings)
-    assert (error.code, error.what) == ("vault.address", "what answers there is not Vault")
-
-
-def test_strangers_token_is_not_sent(token_file, monkeypatch):
-    """A token in the environment never goes along with the pod's own login."""
-    monkeypatch.setenv("VAULT_TOKEN", CANARY)
-    seen = []
-    with _answering(503, b"{}", seen) as address:
-        _fault(Settings(vault_addr=address, vault_token_file=token_file), TemporaryError)
-    assert [CANARY in headers.values() for headers in seen] == [False]
-
-
-@pytest.mark.timeout(5)
-def test_silent_vault_is_temporary(token_file, monkeypatch):
-    """A server that takes the connection and never answers is not waited for without end."""
-    monkeypatch.setattr(door, "_TIMEOUT_SECONDS", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        settings = Settings(vault_addr=address, vault_token_file=token_file)
-        assert _fault(settings, TemporaryError).code == "vault.unavailable"
+def test_no_place_for_logins_is_one_that_can_be_said():
+    """Elsewhere an empty variable is one that is not set."""
+    assert read_settings({"SALES_VAULT_DATABASE_PATH": ""}).vault_database_path == ""
+    assert read_settings({"SALES_VAULT_ROLE": ""}).vault_role == "sales-pipeline"

@@ -13,9 +13,11 @@
 
 {{/* What every run's pod mounts. */}}
 {{- define "operator.runVolumes" -}}
+{{- if eq .Values.credentials.mode "secret" }}
 {{- range $folder, $secret := dict "database" .Values.pipeline.secrets.database "object-store" .Values.pipeline.secrets.objectStore "pseudonym" .Values.pipeline.secrets.pseudonym }}
 {{- if $secret }}
 - {name: {{ $secret | quote }}, kind: Secret, mountPath: /vault/secrets/{{ $folder }}}
+{{- end }}
 {{- end }}
 {{- end }}
 - {name: {{ .Values.ca.configMap | quote }}, kind: ConfigMap, mountPath: /ca}
@@ -34,6 +36,9 @@ SALES_DB_PORT: {{ int .Values.database.port | quote }}
 SALES_DB_NAME: {{ .Values.database.name | quote }}
 SALES_DB_SCHEMA: {{ .Values.database.schema | quote }}
 SALES_DB_SSL_ROOT_CERT: {{ printf "/ca/%s" .Values.ca.key | quote }}
+{{- if ne .Values.credentials.mode "secret" }}
+SALES_VAULT_CA_FILE: {{ printf "/ca/%s" .Values.ca.key | quote }}
+{{- end }}
 {{- end }}
 
 {{/* The operator's settings file. Paths are those of the volume `config`. */}}
@@ -82,5 +87,17 @@ pipeline:
   runAsGroup: {{ int .Values.pipeline.runAsGroup }}
   {{- $own := include "operator.runEnvironment" . | fromYaml }}
   environment: {{- merge (deepCopy .Values.pipeline.environment) $own | toYaml | nindent 4 }}
+  {{- if ne .Values.credentials.mode "secret" }}
+  vault:
+    mode: {{ .Values.credentials.mode }}
+    {{- with .Values.credentials.vault }}
+    address: {{ default (printf "https://vault.%s.svc:8200" $.Release.Namespace) .address | quote }}
+    role: {{ .role | quote }}
+    authPath: {{ .authPath | quote }}
+    kvMount: {{ .kvMount | quote }}
+    kvPath: {{ .kvPath | quote }}
+    databasePath: {{ .databasePath | quote }}
+    {{- end }}
+  {{- end }}
   volumes: {{- include "operator.runVolumes" . | trim | nindent 4 }}
 {{- end }}

@@ -10,6 +10,7 @@ from sales_api import names
 from sales_api.ingest import JobOptions, ResourceList
 from sales_api.report import ExitCode
 from sales_api.request import ObjectRef, RunRequest
+from sales_operator import vault
 from sales_operator.observed import Ingest, Launch
 from sales_operator.settings import ConfigVolume, PipelineJobs
 
@@ -174,7 +175,7 @@ def _labels(ingest: Ingest, component: Component) -> dict[str, str]:
         names.LABEL_INGEST: ingest.key.name[:_MAX_LABEL].rstrip("-."),
         names.LABEL_INGEST_UID: ingest.uid,
     }
-    return ingest.spec.job.labels | ours
+    return vault.permitted(ingest.spec.job.labels) | ours
 
 
 def _annotations(ingest: Ingest) -> dict[str, str]:
@@ -182,7 +183,7 @@ def _annotations(ingest: Ingest) -> dict[str, str]:
         names.ANNOTATION_GENERATION: str(ingest.epoch.generation),
         names.ANNOTATION_RETRY: ingest.epoch.retry,
     }
-    return ingest.spec.job.annotations | ours
+    return vault.permitted(ingest.spec.job.annotations) | ours
 
 
 # --- the environment ----------------------------------------------------------------------------
@@ -240,7 +241,10 @@ def _job_template(ingest: Ingest, work: _Work, pipeline: PipelineJobs) -> Manife
             "podReplacementPolicy": "Failed",
             "activeDeadlineSeconds": options.active_deadline_seconds,
             "ttlSecondsAfterFinished": _ttl_seconds(options),
-            "template": {"metadata": about, "spec": _pod(options, work, pipeline)},
+            "template": {
+                "metadata": vault.metadata(about, pipeline.vault),
+                "spec": _pod(options, work, pipeline),
+            },
         },
     }
 
@@ -295,7 +299,11 @@ def _pod(options: JobOptions, work: _Work, pipeline: PipelineJobs) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(options, work, pipeline)],
-        "volumes": [_scratch_volume(work), *map(_volume, _numbered(pipeline.volumes))],
+        "volumes": [
+            _scratch_volume(work),
+            *vault.volumes(pipeline.vault),
+            *map(_volume, _numbered(pipeline.volumes)),
+        ],
     }
 
 
@@ -305,7 +313,7 @@ def _container(options: JobOptions, work: _Work, pipeline: PipelineJobs) -> Mani
         "image": pipeline.image,
         "imagePullPolicy": pipeline.image_pull_policy,
         "args": [work.component],
-        "env": [*_surroundings(pipeline), *work.request],
+        "env": [*_surroundings(options, pipeline), *work.request],
         **_without_empty({"resources": _resources(options)}),
         "terminationMessagePath": _TERMINATION_LOG,
         "terminationMessagePolicy": "File",
@@ -316,6 +324,7 @@ def _container(options: JobOptions, work: _Work, pipeline: PipelineJobs) -> Mani
         },
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of this pod alone
+            *vault.mounts(pipeline.vault),
             *map(_mount, _numbered(pipeline.volumes)),
         ],
     }
@@ -324,9 +333,10 @@ def _container(options: JobOptions, work: _Work, pipeline: PipelineJobs) -> Mani
 _TERMINATION_LOG: Final = "/dev/termination-log"
 
 
-def _surroundings(pipeline: PipelineJobs) -> list[Manifest]:
+def _surroundings(options: JobOptions, pipeline: PipelineJobs) -> list[Manifest]:
+    credentials = vault.environment(pipeline.vault, options.active_deadline_seconds)
     ours = {"SALES_TERMINATION_LOG": _TERMINATION_LOG, "TMPDIR": "/tmp"}  # noqa: S108 - as above
-    return [_variable(*item) for item in (pipeline.environment | ours).items()]
+    return [_variable(*item) for item in (credentials | pipeline.environment | ours).items()]
 
 
 def _resources(options: JobOptions) -> Manifest:

@@ -72,6 +72,24 @@ class ConfigVolume(_Part):
     mount_path: str
 
 
+VaultPath = Annotated[str, Field(pattern=r"^[-.\w]+(/[-.\w]+)*$")]
+"""It becomes a part of a template, which it must not end."""
+
+
+class Vault(_Part):
+    """Where Vault keeps the credentials of runs."""
+
+    mode: Literal["agent", "direct"]
+    """Who asks for them: the agent that the injector puts into the pod, or the pipeline."""
+    address: str
+    role: VaultPath = "sales-pipeline"
+    auth_path: VaultPath = "kubernetes"
+    kv_mount: VaultPath = "kv"
+    kv_path: VaultPath = "sales"
+    database_path: VaultPath | Literal[""] = "database/creds/sales-pipeline"
+    """Where it makes logins to the warehouse; empty: the one in the KV engine serves."""
+
+
 class PipelineJobs(_Part):
     """How the pods of runs are made, as far as the installation decides and not the ingest."""
 
@@ -83,8 +101,10 @@ class PipelineJobs(_Part):
     run_as_group: int = 1000
     environment: dict[str, str] = {}
     """Settings of the pipeline (SALES_*), never a secret."""
+    vault: Vault | None = None
+    """None: the credentials are among the volumes."""
     volumes: list[ConfigVolume] = []
-    """Credentials, one Secret for each file under /vault/secrets, and the CA."""
+    """The CA and, without Vault, a Secret for each of the three folders under /vault/secrets."""
 
 
 class Settings(_Part):

@@ -15,7 +15,7 @@ from sales_api.report import Fate
 from sales_api.request import ObjectRef, RunRequest
 from sales_api.v1alpha1 import Source
 from sales_pipeline.bucket import Bucket, ObjectGoneError
-from sales_pipeline.credentials import Credentials, load_credentials
+from sales_pipeline.credentials import Credentials, open_credentials
 from sales_pipeline.errors import TemporaryError
 from sales_pipeline.run import Doors, ObjectRun, Result, Work
 from sales_pipeline.settings import Settings
@@ -55,12 +55,13 @@ class Connections:
 
 @contextmanager
 def connections(settings: Settings, bucket_name: str) -> Iterator[Connections]:
-    """The connections of a run, with the credentials as they are now."""
-    opened = Connections(settings, bucket_name, load_credentials(settings))
-    try:
-        yield opened
-    finally:
-        opened.close()
+    """The connections of a run, with the credentials as they are now, which end with it."""
+    with open_credentials(settings) as credentials:
+        opened = Connections(settings, bucket_name, credentials)
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 def ignore(_: int) -> None:

@@ -22,7 +22,9 @@ class Problem:
         return ConfigurationError(self.what, where=str(where), mend=self.mend, code=self.code)
 
 
-MOUNT: Final = "Have the Vault agent render it or a Secret mounted, or set SALES_VAULT_ADDR."
+MOUNT: Final = (
+    "Have the Vault agent render it or a Secret mounted, or set SALES_CREDENTIALS=direct."
+)
 NO_FOLDER: Final = Problem("its folder does not exist", MOUNT, "credentials.missing")
 NO_FILE: Final = Problem("the file does not exist", MOUNT, "credentials.missing")
 UNREADABLE: Final = Problem(
@@ -73,6 +75,23 @@ FORBIDDEN: Final = Problem(
 ABSENT: Final = Problem(
     "Vault holds no such secret", "Write it with `vault kv put`.", "vault.missing"
 )
+NO_LOGINS: Final = Problem(
+    "Vault makes no logins there",
+    "Give the database engine that role, or correct SALES_VAULT_DATABASE_PATH.",
+    "vault.missing",
+)
+
+
+def too_short(lives: int, deadline: int) -> Problem:
+    """A login to the database that may end before the run does."""
+    return Problem(
+        f"the login lives {lives} s, but the run may take {deadline} s",
+        # Both count: a login ends with the token that asked for it.
+        "Raise `default_ttl` of Vault's database role and `token_ttl` of its auth role,"
+        " or lower job.activeDeadlineSeconds.",
+        "vault.lease",
+    )
+
 
 FAULTS: Final = {
     "missing": "is missing",

@@ -1,26 +1,21 @@
 """The door to the three secrets of a run: database login, object-store login, pseudonym key.
 
-Two roads lead to them. Files: one JSON document each, as the Vault agent renders them, or a folder
-each with one file per field, as Kubernetes mounts a Secret. Or Vault itself, by Kubernetes auth,
-where no agent is wanted. Nobody else reads a credential file or
-talks to Vault. Nothing is kept: each call reads afresh, so the next one sees a rotated secret.
+Three roads lead to them. Files: one JSON document each, or a folder each with one file per field,
+as Kubernetes mounts a Secret. Files that the Vault agent has rendered, with its token beside them.
+Or Vault itself. Nobody else reads a credential file. Nothing is kept: each call reads afresh, so
+the next one sees a rotated secret.
 
-JSON, pydantic and HTTP errors quote what they choke on. So an error is raised here only *after*
-its cause has been let go: `from None` would hide the cause from print, yet leave it in reach.
+JSON and pydantic errors quote what they choke on. So an error is raised here only *after* its cause
+has been let go: `from None` would hide the cause from print, yet leave it in reach.
 """
 
 import base64
-import contextlib
-import logging
-import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
-import hvac
-import hvac.exceptions
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -35,15 +30,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from sales_pipeline import credential_problems as problems
+from sales_pipeline import vault
 from sales_pipeline.credential_problems import MIN_KEY_BYTES, Problem
-from sales_pipeline.errors import PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
+from sales_pipeline.vault import Document
 
-_TIMEOUT_SECONDS: Final = 10
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _JSON: Final = TypeAdapter[Any](Any)
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
+_AGENTS_TOKEN: Final = "token"  # noqa: S105 - the name of a file
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -76,6 +69,10 @@ class DatabaseLogin(_Secret):
 
     username: str = Field(min_length=1)
     password: SecretStr = Field(min_length=1)
+    lease_seconds: int | None = None
+    """How long it lives, where Vault has made it."""
+    token_seconds: int | None = None
+    """How long the token lives that it was asked for with, and dies with."""
 
 
 class ObjectStoreLogin(_Secret):
@@ -103,55 +100,63 @@ class Credentials:
     pseudonym: PseudonymKey
 
 
-def load_credentials(settings: Settings) -> Credentials:
-    """Read the three secrets by the road that the settings name.
-
-    Args:
-        settings: With `vault_addr` from Vault itself, else from the files of `credentials_dir`.
+@contextmanager
+def open_credentials(settings: Settings) -> Iterator[Credentials]:
+    """The three secrets, good until the block ends; a token of Vault is then revoked.
 
     Raises:
         ConfigurationError: A secret is missing, refused or unusable; says where and which field.
         TemporaryError: Vault cannot be reached, is sealed or fails.
     """
     with _reading(settings) as read:
-        return Credentials(
-            database=_parse(DatabaseLogin, read("database")),
+        yield Credentials(
+            database=_database_login(read("database"), settings.deadline_seconds),
             object_store=_parse(ObjectStoreLogin, read("object-store")),
             pseudonym=_parse(PseudonymKey, read("pseudonym")),
         )
 
 
-def load_database_login(settings: Settings) -> DatabaseLogin:
-    """Read that one secret alone, for commands that need no other; raises as the above does."""
+@contextmanager
+def open_database_login(settings: Settings) -> Iterator[DatabaseLogin]:
+    """That one secret alone, for commands that need no other; raises as the above does."""
     with _reading(settings) as read:
-        return _parse(DatabaseLogin, read("database"))
+        yield _database_login(read("database"), settings.deadline_seconds)
 
 
 def load_object_store_login(settings: Settings) -> ObjectStoreLogin:
-    """Read that one secret alone, for commands that need no other; raises as the above does."""
+    """Read that one secret alone, which needs no token to stay good; raises as the above does."""
     with _reading(settings) as read:
         return _parse(ObjectStoreLogin, read("object-store"))
 
 
-@contextlib.contextmanager
-def _reading(settings: Settings) -> Iterator[Callable[[str], "_Document"]]:
-    if settings.vault_addr is None:
-        yield lambda name: _read_file(settings.credentials_dir / name)
-        return
-    with _vault(settings, settings.vault_addr) as client:
-        yield lambda name: _read_secret(client, settings, name)
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Callable[[str], Document]]:
+    def from_file(name: str) -> Document:
+        return _read_file(settings.credentials_dir / name)
+
+    if settings.credentials == "direct":
+        with vault.session(settings) as session:
+            yield session.read
+    elif settings.credentials == "agent":
+        with vault.holding(settings, _read_field(settings.credentials_dir / _AGENTS_TOKEN)):
+            yield from_file
+    else:
+        yield from_file
 
 
 # --- one document, one model --------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Document:
-    where: str
-    content: Any = field(repr=False)
+def _database_login(document: Document, deadline: int | None) -> DatabaseLogin:
+    login = _parse(DatabaseLogin, document)
+    # Vault says 0 of what never ends.
+    lives = min(filter(None, (login.lease_seconds, login.token_seconds)), default=None)
+    if lives and deadline and lives < deadline:
+        raise problems.too_short(lives, deadline).at(document.where)
+    return login
 
 
-def _parse(model: type[M], document: _Document) -> M:
+def _parse(model: type[M], document: Document) -> M:
     try:
         return model.model_validate(document.content)
     except ValidationError as error:
@@ -166,7 +171,7 @@ def _describe(loc: tuple[int | str, ...], kind: str) -> str:
 
 
 def _expected(model: type[BaseModel]) -> str:
-    fields = " and ".join(model.model_fields)
+    fields = " and ".join(n for n, field in model.model_fields.items() if field.is_required())
     shape = f"Give a JSON object, or a folder of files, with {fields}."
     return f"{shape} `openssl rand -base64 32` makes a key." if model is PseudonymKey else shape
 
@@ -174,11 +179,11 @@ def _expected(model: type[BaseModel]) -> str:
 # --- the road of files --------------------------------------------------------------------------
 
 
-def _read_file(path: Path) -> _Document:
+def _read_file(path: Path) -> Document:
     return _read_fields(path) if path.is_dir() else _read_json(path)
 
 
-def _read_fields(folder: Path) -> _Document:
+def _read_fields(folder: Path) -> Document:
     try:
         files = list(folder.iterdir())
     except OSError:
@@ -186,7 +191,7 @@ def _read_fields(folder: Path) -> _Document:
     else:
         # Kubernetes keeps its bookkeeping beside the fields, under names that begin with two dots.
         fields = {file.name: _read_field(file) for file in files if not file.name.startswith("..")}
-        return _Document(str(folder), fields)
+        return Document(str(folder), fields)
     raise problem.at(folder)
 
 
@@ -199,10 +204,10 @@ def _read_field(path: Path) -> str:
     raise problem.at(path)
 
 
-def _read_json(path: Path) -> _Document:
+def _read_json(path: Path) -> Document:
     raw = _read_bytes(path)
     try:
-        return _Document(str(path), _JSON.validate_json(raw))
+        return Document(str(path), _JSON.validate_json(raw))
     except ValidationError:
         problem = problems.NOT_JSON
     raise problem.at(path)
@@ -216,129 +221,3 @@ def _read_bytes(path: Path) -> bytes:
     except OSError:
         problem = problems.UNREADABLE
     raise problem.at(path)
-
-
-# --- the road to Vault --------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _vault(settings: Settings, address: str) -> Iterator[hvac.Client]:
-    if not _is_fit(address):
-        raise problems.BAD_ADDRESS.at("SALES_VAULT_ADDR")
-    client = hvac.Client(
-        url=address,
-        token="",  # none yet, or hvac would take one from the environment or the home folder
-        verify=_trust(settings.vault_ca_file),
-        timeout=_TIMEOUT_SECONDS,
-    )
-    with contextlib.closing(client.adapter):
-        _login(client, settings)
-        try:
-            yield client
-        finally:
-            _revoke(client)
-
-
-def _is_fit(address: str) -> bool:
-    try:
-        url = urlsplit(address)
-        host, _ = url.hostname, url.port  # an unusable port raises only when it is asked for
-    except ValueError:
-        return False
-    secure = url.scheme == "https" or (url.scheme == "http" and host in _LOOPBACK)
-    return secure and bool(host) and url.username is None
-
-
-def _trust(ca_file: Path | None) -> str | bool:
-    if ca_file is None:
-        return True
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError:
-        problem = problems.NO_CA
-    else:
-        return str(ca_file)
-    raise problem.at(ca_file)
-
-
-def _login(client: hvac.Client, settings: Settings) -> None:
-    jwt = _read_token(settings.vault_token_file)
-    _ask(
-        lambda: client.auth.kubernetes.login(role=settings.vault_role, jwt=jwt),
-        where=f"{client.url} role {settings.vault_role}",
-        denied=problems.LOGIN_REFUSED,
-        absent=problems.LOGIN_REFUSED,
-    )
-
-
-def _read_token(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        problem = problems.NO_TOKEN
-    raise problem.at(path)
-
-
-def _read_secret(client: hvac.Client, settings: Settings, name: str) -> _Document:
-    path = f"{settings.vault_path.strip('/')}/{name}"
-    where = f"{client.url} {settings.vault_mount}/data/{path}"
-
-    def read() -> Any:
-        answer = client.secrets.kv.v2.read_secret_version(
-            path, mount_point=settings.vault_mount, raise_on_deleted_version=True
-        )
-        return answer["data"]["data"]
-
-    return _Document(
-        where, _ask(read, where=where, denied=problems.FORBIDDEN, absent=problems.ABSENT)
-    )
-
-
-def _revoke(client: hvac.Client) -> None:
-    # The secrets are read by now; a token left to its short time to live should fail no run.
-    try:
-        client.auth.token.revoke_self()
-    except (hvac.exceptions.VaultError, OSError):
-        _log.warning("the Vault token was not revoked; it ends with its time to live")
-
-
-_DENIALS: Final = (
-    hvac.exceptions.InvalidRequest,
-    hvac.exceptions.Unauthorized,
-    hvac.exceptions.Forbidden,
-)
-_MISSHAPEN: Final = (LookupError, TypeError, AttributeError)
-"""What taking apart an answer that is not Vault's ends in."""
-
-
-def _ask(call: Callable[[], T], *, where: str, denied: Problem, absent: Problem) -> T:
-    try:
-        return call()
-    except (hvac.exceptions.VaultError, OSError, ValueError, *_MISSHAPEN) as error:
-        problem = _explain(error, where, denied, absent)
-    raise problem
-
-
-def _explain(error: Exception, where: str, denied: Problem, absent: Problem) -> PipelineError:
-    if isinstance(error, _DENIALS):
-        return denied.at(where)
-    if isinstance(error, hvac.exceptions.InvalidPath):
-        return absent.at(where)
-    if isinstance(error, ValueError):  # of urllib3 and requests: a host no request can name
-        return problems.BAD_ADDRESS.at("SALES_VAULT_ADDR")
-    if isinstance(error, _MISSHAPEN):
-        return problems.NOT_VAULT.at(where)
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
-        return problems.UNTRUSTED.at(where)
-    return TemporaryError(
-        "Vault cannot be reached, is sealed or fails",
-        where=where,
-        mend="`vault status` tells more; the next try may well succeed.",
-        code="vault.unavailable",
-    )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

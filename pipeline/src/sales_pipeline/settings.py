@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sales_pipeline.errors import ConfigurationError
 
 PREFIX = "SALES_"
+_EMPTY_COUNTS = {"vault_database_path"}
+"""Where nothing is a value of its own; elsewhere an empty variable is one that is not set."""
 SslMode = Literal["disable", "require", "verify-ca", "verify-full"]
 
 
@@ -38,15 +40,22 @@ class Settings(BaseModel):
     db_schema: str = Field(default="sales", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     db_connect_timeout_seconds: int = Field(default=10, ge=1)
 
+    credentials: Literal["files", "agent", "direct"] = "files"
+    """Where the three secrets are: in files; in files of the Vault agent, whose token is revoked at
+    the end; or in Vault itself, asked for by Kubernetes auth."""
     credentials_dir: Path = Path("/vault/secrets")
-    """Folder with the files `database`, `object-store` and `pseudonym` (agent or Secret)."""
+    """Folder with the files `database`, `object-store` and `pseudonym`, and the agent's `token`."""
     vault_addr: str | None = None
-    """Set: read the three from Vault itself, by Kubernetes auth, instead of from files."""
+    vault_ca_file: Path | None = None
     vault_role: str = "sales-pipeline"
+    vault_auth_path: str = "kubernetes"
     vault_mount: str = "kv"
     vault_path: str = "sales"
-    vault_ca_file: Path | None = None
+    vault_database_path: str = "database/creds/sales-pipeline"
+    """Where Vault makes a login to the database; empty: the one in the KV engine serves."""
     vault_token_file: Path = Path("/var/run/secrets/vault.hashicorp.com/serviceaccount/token")
+    deadline_seconds: int | None = Field(default=None, ge=1)
+    """After how long the run is ended; a login to the database must live that long."""
 
     block_bytes: int = Field(default=4 * 1024 * 1024, ge=64)
     """How much of a file is in work at once: memory is a small multiple of it."""
@@ -61,7 +70,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         ConfigurationError: A variable has a value that makes no sense, or is not known.
     """
     names = {PREFIX + name.upper(): name for name in Settings.model_fields}
-    values = {names[key]: value for key, value in environ.items() if key in names and value}
+    given = ((names[key], value) for key, value in environ.items() if key in names)
+    values = {name: value for name, value in given if value or name in _EMPTY_COUNTS}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

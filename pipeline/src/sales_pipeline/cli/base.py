@@ -20,7 +20,8 @@ app = typer.Typer(
     Where things are is read from the environment: SALES_S3_ENDPOINT, SALES_S3_CA_FILE,
     SALES_DB_HOST, SALES_DB_NAME, SALES_DB_SSLMODE (verify-full unless told otherwise),
     SALES_DB_SSL_ROOT_CERT, and SALES_CREDENTIALS_DIR (a folder with the files database,
-    object-store and pseudonym) or SALES_VAULT_ADDR. docs/pipeline.md lists them all.
+    object-store and pseudonym), or SALES_CREDENTIALS=direct and SALES_VAULT_ADDR.
+    docs/pipeline.md lists them all.
 
     Exit codes: 0 done; 65 a file is bad for good and lies in quarantine; 75 something around the
     run failed, run again; 78 the request, the settings or the rights are wrong.

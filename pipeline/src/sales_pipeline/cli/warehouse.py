@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from sales_pipeline import history as histories
 from sales_pipeline.cli.base import app, out
-from sales_pipeline.credentials import load_database_login
+from sales_pipeline.credentials import open_database_login
 from sales_pipeline.history import Selection
 from sales_pipeline.migrate import migrate as bring_up_to_date
 from sales_pipeline.settings import read_settings
@@ -24,7 +24,10 @@ def migrate() -> None:
     dashboards) where they are not there yet; for that the owner needs CREATEROLE once.
     """
     settings = read_settings()
-    with Warehouse.connect(settings, load_database_login(settings)) as warehouse:
+    with (
+        open_database_login(settings) as login,
+        Warehouse.connect(settings, login) as warehouse,
+    ):
         applied = bring_up_to_date(warehouse, settings.db_schema)
     for name in applied:
         out.print(f"applied {escape(name)}")
@@ -51,7 +54,10 @@ def history(  # noqa: PLR0913 - options of a command
     selection = Selection(
         bucket, key, prefix, of_run, status, superseded=key is not None, limit=limit
     )
-    with Warehouse.connect(settings, load_database_login(settings)) as warehouse:
+    with (
+        open_database_login(settings) as login,
+        Warehouse.connect(settings, login) as warehouse,
+    ):
         rows = histories.find(warehouse, selection)
         codes = (
             {r["object_id"]: histories.reject_codes(warehouse, r["object_id"]) for r in rows}

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from sales_pipeline.credentials import DatabaseLogin, load_database_login
+from sales_pipeline.credentials import open_database_login
 from sales_pipeline.demo.services import EmbeddedServices
 from sales_pipeline.migrate import migrate
 from sales_pipeline.settings import PREFIX, Settings
@@ -69,8 +69,7 @@ def install(services: EmbeddedServices, folder: Path, *, name: str, bucket: str)
 
 def migrate_schema(owner: Settings) -> list[str]:
     """Bring the schema up to date with the owner's login."""
-    login: DatabaseLogin = load_database_login(owner)
-    with Warehouse.connect(owner, login) as warehouse:
+    with open_database_login(owner) as login, Warehouse.connect(owner, login) as warehouse:
         return migrate(warehouse, owner.db_schema)
 
 
