@@ -7,8 +7,12 @@ from cluster.docker import Build, Docker
 from cluster.roads import Choice, Road
 from cluster.shell import run, step
 
-OURS = {pins.PIPELINE_IMAGE: "pipeline", pins.OPERATOR_IMAGE: "operator"}
-WORKSPACE = ("api", "operator", "pipeline")
+OURS = {
+    pins.PIPELINE_IMAGE: "pipeline",
+    pins.OPERATOR_IMAGE: "operator",
+    pins.SETUP_IMAGE: "vault",
+}
+WORKSPACE = ("api", "operator", "pipeline", "vault")
 LABEL = "io.minidata.image"
 """Label in a node's image store: the engine's id of what was loaded under the name."""
 

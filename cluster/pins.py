@@ -142,3 +142,4 @@ THIRD_PARTY_IMAGES = (MINIO_IMAGE, POSTGRES_IMAGE, VAULT_IMAGE)
 VERSION = "0.1.0"
 PIPELINE_IMAGE = f"minidata/sales-pipeline:{VERSION}"
 OPERATOR_IMAGE = f"minidata/sales-operator:{VERSION}"
+SETUP_IMAGE = f"minidata/sales-vault:{VERSION}"

@@ -87,11 +87,11 @@ def test_online_the_bases_are_pulled_and_ours_are_built(
     published = (pins.PYTHON_IMAGE, *pins.THIRD_PARTY_IMAGES)
     pulled = [call.split()[-1] for call in programs.calls("docker pull")]
     assert pulled == [MIRROR.source(image) for image in published]
-    assert [build.image for build in built] == [pins.PIPELINE_IMAGE, pins.OPERATOR_IMAGE]
+    assert [build.image for build in built] == list(images.OURS)
     for build in built:
         assert build.args["BUILD_IMAGE"] == wanted
         assert build.bases == (f"id of {wanted}",)
-    assert names == (pins.PIPELINE_IMAGE, pins.OPERATOR_IMAGE, *pins.THIRD_PARTY_IMAGES)
+    assert names == (*images.OURS, *pins.THIRD_PARTY_IMAGES)
 
 
 def test_an_image_that_the_other_road_built_is_not_built_again(built, programs, monkeypatch):
@@ -101,7 +101,7 @@ def test_an_image_that_the_other_road_built_is_not_built_again(built, programs, 
     images.ensure(DOCKER, MIRROR)
     images.ensure(DOCKER, Choice(Road.PACKAGES))
     recipes = [build.recipe for build in built if build != "third party"]
-    assert recipes[:2] == recipes[2:]
+    assert recipes[: len(images.OURS)] == recipes[len(images.OURS) :]
 
 
 def test_on_the_packages_road_nothing_is_pulled(built, programs):
@@ -110,10 +110,10 @@ def test_on_the_packages_road_nothing_is_pulled(built, programs):
     assert programs.calls() == []
     others, *ours = built
     assert others == "third party"
-    assert [build.image for build in ours] == [pins.PIPELINE_IMAGE, pins.OPERATOR_IMAGE]
+    assert [build.image for build in ours] == list(images.OURS)
     assert {build.args["BUILD_IMAGE"] for build in ours} == {pins.PYTHON_BUILD_IMAGE}
     assert {build.bases for build in ours} == {("recipe of python",)}
-    assert names == (pins.PIPELINE_IMAGE, pins.OPERATOR_IMAGE, *pins.THIRD_PARTY_IMAGES)
+    assert names == (*images.OURS, *pins.THIRD_PARTY_IMAGES)
 
 
 @pytest.mark.parametrize(("known", "builds"), [("{recipe}", 0), ("other", 1), ("", 1)])

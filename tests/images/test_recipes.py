@@ -9,7 +9,7 @@ import yaml
 from tests.docs.pages import ROOT
 
 RECIPES = ROOT / "tests" / "images"
-OURS = ("pipeline", "operator")
+OURS = ("pipeline", "operator", "vault")
 STAND_INS = ("debian", "python", "minio", "vault", "postgres")
 
 

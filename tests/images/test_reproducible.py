@@ -8,17 +8,14 @@ import subprocess
 import pytest
 
 from cluster import pins
+from cluster.images import OURS
 from tests.docs.pages import ROOT
 from tests.images.containers import REPOSITORY, Image
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
-@pytest.mark.parametrize(
-    ("name", "package"),
-    [(pins.PIPELINE_IMAGE, "pipeline"), (pins.OPERATOR_IMAGE, "operator")],
-    ids=["pipeline", "operator"],
-)
+@pytest.mark.parametrize(("name", "package"), OURS.items(), ids=OURS.values())
 def test_a_build_from_scratch_gives_the_same_files(docker, image, name, package):
     there = dict(contents(image(name)))
     tag = f"{REPOSITORY}/{package}:{secrets.token_hex(4)}"

@@ -1,0 +1,16 @@
+"""Waiting for a condition, with an end."""
+
+import time
+from collections.abc import Callable
+
+_PAUSE_SECONDS = 0.1
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Ask until the answer is yes; tells whether it was within this time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_PAUSE_SECONDS)  # neither server tells by itself, so it must be asked
+    return True
