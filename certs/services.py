@@ -37,6 +37,7 @@ SERVICES: Final = (
     Service("minio", "object store"),
     Service("postgres", "database"),
     Service("vault", "keeper of secrets"),
+    Service("vault-injector", "what gives pods an agent of Vault's"),
     Service("metabase", "dashboards"),
     Service("operator", "receiver of the object store's events"),
 )

@@ -13,6 +13,7 @@ OURS = {
     pins.SETUP_IMAGE: "vault",
 }
 WORKSPACE = ("api", "operator", "pipeline", "vault")
+KNOWS_THE_CONTRACT = {"operator", "pipeline"}
 LABEL = "io.minidata.image"
 """Label in a node's image store: the engine's id of what was loaded under the name."""
 
@@ -34,7 +35,8 @@ def ensure(docker: Docker, choice: Choice) -> tuple[str, ...]:
 def ours(image: str, package: str, build_image: str, below: str) -> Build:
     """One of our own images, from what its Dockerfile copies out of the repository."""
     root = stand_ins.REPOSITORY
-    copied = ["pyproject.toml", "uv.lock", "api/src", f"{package}/src"]
+    copied = ["pyproject.toml", "uv.lock", f"{package}/src"]
+    copied += ["api/src"] if package in KNOWS_THE_CONTRACT else []
     copied += [f"{member}/pyproject.toml" for member in WORKSPACE]
     context = {name: root / name for name in copied}
     args = {"BASE_IMAGE": pins.PYTHON_IMAGE, "BUILD_IMAGE": build_image, "VERSION": pins.VERSION}

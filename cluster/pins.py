@@ -138,6 +138,8 @@ POSTGRES_IMAGE = "docker.io/library/postgres:18.6"
 VAULT_IMAGE = "docker.io/hashicorp/vault:2.0.4"
 THIRD_PARTY_IMAGES = (MINIO_IMAGE, POSTGRES_IMAGE, VAULT_IMAGE)
 """What the charts install besides our own; a test holds the charts to these names."""
+INJECTOR_IMAGE = "docker.io/hashicorp/vault-k8s:1.7.6"
+"""One more of them. Its program is in no registry of packages: the local cluster goes without."""
 
 VERSION = "0.1.0"
 PIPELINE_IMAGE = f"minidata/sales-pipeline:{VERSION}"

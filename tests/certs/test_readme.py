@@ -82,7 +82,7 @@ def test_a_ca_of_ones_own_as_the_readme_makes_it_signs(shell, tmp_path):
 
 def test_the_services_and_files_are_those_of_the_code():
     first = README.partition("```")[0]
-    assert re.findall(r"`(\w+)`", first) == NAMES
+    assert re.findall(r"`([-\w]+)`", first) == NAMES
     files = re.findall(r"^\| `([\w.]+)` \|", README, re.MULTILINE)
     assert files == ["ca.pem", "ca.crt", "NAME.pem"]
 

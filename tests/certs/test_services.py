@@ -26,7 +26,7 @@ def test_further_names_come_last_and_none_comes_twice():
 
 def test_the_agreed_services_are_declared():
     names = [service.name for service in SERVICES]
-    assert names == ["minio", "postgres", "vault", "metabase", "operator"]
+    assert names == ["minio", "postgres", "vault", "vault-injector", "metabase", "operator"]
 
 
 @pytest.mark.parametrize("text", ["a", "minidata", "team-1", "1", "x" * 63])

@@ -8,10 +8,24 @@ from tests.charts.support import CHARTS, HelmError, named, of_kind, pods, render
 
 NAMES = sorted(path.parent.name for path in CHARTS.glob("*/Chart.yaml"))
 SERVER = {"StatefulSet", "Job", "Pod"}
-WORKLOADS = {"minio": SERVER, "operator": {"Deployment", "Pod"}, "postgres": SERVER}
+WORKLOADS = {
+    "minio": SERVER,
+    "operator": {"Deployment", "Pod"},
+    "postgres": SERVER,
+    "vault": SERVER | {"Deployment"},
+}
 """What each chart makes pods by, its test included: one that a rule did not see would pass it."""
-BOOTSTRAPPED = [chart for chart, kinds in WORKLOADS.items() if "Job" in kinds]
-API_TOKENS = {"operator": {"Deployment/operator"}}
+HOOKS = {"minio": "minio-bootstrap", "postgres": "postgres-bootstrap", "vault": "vault-setup"}
+"""The Job that brings about what the values say, of each chart that has one."""
+API_TOKENS = {
+    "operator": {"Deployment/operator"},
+    "vault": {
+        "Deployment/vault-injector",
+        "Job/vault-injector-check",
+        "Job/vault-setup",
+        "StatefulSet/vault",
+    },
+}
 """Who may ask the API server; nobody else may."""
 
 
@@ -76,9 +90,9 @@ def test_each_value_is_described(chart):
     assert support.undocumented_values(chart) == []
 
 
-@pytest.mark.parametrize("chart", BOOTSTRAPPED)
-def test_hook_is_one_job_made_anew(chart):
-    annotations = named(render(chart), "Job", f"{chart}-bootstrap")["metadata"]["annotations"]
+@pytest.mark.parametrize(("chart", "job"), HOOKS.items())
+def test_hook_is_one_job_made_anew(chart, job):
+    annotations = named(render(chart), "Job", job)["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "post-install,post-upgrade"
     assert "before-hook-creation" in annotations["helm.sh/hook-delete-policy"]
 
