@@ -22,14 +22,15 @@ from botocore.config import Config
 
 from sales_pipeline.demo.ports import free_ports
 from sales_pipeline.demo.server import EmbeddedServer, Program
-from tests.charts.local_pod import LocalPod, toolbox
-from tests.charts.support import NAMESPACE, Document, of_kind, pods, program, render
+from tests.charts.local_pod import Files, LocalPod, toolbox
+from tests.charts.support import NAMESPACE, Document, Pod, of_kind, pods, program, render
+from tests.charts.vault_agent import PlannedVault
 
 IN_THE_IMAGE = ("cat", "cp", "mkdir", "timeout", "tr")
 """Of what the image brings along, all that the scripts may use, besides a shell and mc."""
 
 PIPELINE, OPERATOR = "sales-pipeline-object-store", "sales-operator-object-store"
-SERVER = "minio-server"
+SERVER, SUPPLIER = "minio-server", "supplier-object-store"
 Values = Mapping[str, Any]
 
 _URL = f"https://minio.{NAMESPACE}.svc:9000"
@@ -113,6 +114,10 @@ class MinioCluster:
     def client(self, secret: str) -> Any:
         """A boto3 client with the keys of a user's Secret, or with the root login of SERVER."""
         keys = root_keys(self.secrets[SERVER]) if secret == SERVER else self.secrets[secret]
+        return self.client_with(keys)
+
+    def client_with(self, keys: Mapping[str, str]) -> Any:
+        """A boto3 client with these keys."""
         return boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -134,7 +139,12 @@ class MinioCluster:
         maps = {d["metadata"]["name"]: d["data"] for d in of_kind(documents, "ConfigMap")}
         addresses = {_URL: self.url, ":9000": f"127.0.0.1:{self.port}"}
         root = self.root / owner.partition("/")[0]
-        return LocalPod.make(pod, root, self.secrets | maps, addresses)
+        made = LocalPod.make(pod, root, self.secrets | maps, addresses)
+        self._bring_secrets(pod, root, self.secrets | maps)
+        return made
+
+    def _bring_secrets(self, pod: Pod, root: Path, files: Files) -> None:
+        """What comes before the container; nothing where Secrets are mounted."""
 
     def _run(self, pod: LocalPod, shell: str) -> Ended:
         tools = toolbox(pod.root / "bin", (*IN_THE_IMAGE, self.mc), shell=shell)
@@ -150,6 +160,19 @@ class MinioCluster:
             check=False,
         )
         return Ended(ended.returncode, ended.stdout)
+
+
+class VaultedCluster(MinioCluster):
+    """The same with Vault: of the Secrets, those of the certificate and of a supplier are left."""
+
+    def __init__(self, root: Path, vault: PlannedVault) -> None:
+        super().__init__(root)
+        self.secrets = {"minio-tls": self.secrets["minio-tls"], SUPPLIER: user_keys()}
+        self.vault = vault
+
+    def _bring_secrets(self, pod: Pod, root: Path, files: Files) -> None:
+        ended = self.vault.run_agent(pod, root, files)
+        assert ended.returncode == 0, ended.stderr
 
 
 def certificate(ca: trustme.CA) -> dict[str, str]:

@@ -13,10 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from sales_pipeline.demo.postgres_server import WHEEL, PostgresServer
-from tests.charts.local_pod import LocalPod
+from tests.charts.local_pod import Files, LocalPod
 from tests.charts.support import of_kind, pod_of, render
+from tests.charts.vault_agent import PlannedVault
+from tests.support.command import Ended, command
 
 SECRETS = {
     "postgres-superuser": {"username": "postgres", "password": "not asked for Sq0"},
@@ -25,6 +28,19 @@ SECRETS = {
     "metabase-database": {"username": "meta \"base'", "password": "\\:m\\\\b Mq3 "},
 }
 """What quoting, passfiles and shells could stumble over; one ends like a file edited by hand."""
+STATE = {
+    "roles": """
+        SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolconnlimit
+        FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1""",
+    "members": """
+        SELECT pg_get_userbyid(member), pg_get_userbyid(roleid), pg_get_userbyid(grantor),
+            admin_option, inherit_option, set_option
+        FROM pg_auth_members WHERE grantor <> 10 OR member::regrole::text !~ '^pg_'
+        ORDER BY 1, 2, 3""",
+    "databases": """
+        SELECT datname, pg_get_userbyid(datdba), datacl::text FROM pg_database ORDER BY 1""",
+    "settings": "SELECT setconfig::text FROM pg_db_role_setting ORDER BY 1",
+}
 MARKS = ("Sq0", "Oq1", "Pq2", "Mq3")
 """A part of each password that no quoting changes, to look for."""
 
@@ -38,7 +54,7 @@ def local_pod(
     kind: str,
     name: str,
     root: Path,
-    secrets: Mapping[str, Mapping[str, str]] = SECRETS,
+    secrets: Files | PlannedVault = SECRETS,
     values: Mapping[str, object] | None = None,
     scripts: Mapping[str, str] | None = None,
 ) -> LocalPod:
@@ -48,18 +64,24 @@ def local_pod(
         kind: What its pod comes from.
         name: The container's.
         root: Where its files go.
-        secrets: The logins' Secrets.
+        secrets: The logins' Secrets, or the Vault that the pod's agent asks instead.
         values: What the chart is installed with.
         scripts: Files that take the place of those that were rendered.
     """
     documents = render("postgres", values)
     files = {d["metadata"]["name"]: d["data"] for d in of_kind(documents, "ConfigMap")}
     files["postgres-scripts"] = files["postgres-scripts"] | (scripts or {})
-    files |= {**secrets, "minidata-ca": {"ca.crt": ""}}
+    files["minidata-ca"] = {"ca.crt": ""}
+    if not isinstance(secrets, PlannedVault):
+        files |= secrets
     pod = pod_of(documents, kind)
     container = next(c for c in pod.containers if c["name"] == name)
     alone = replace(pod, spec=pod.spec | {"containers": [container]})
-    return LocalPod.make(alone, root, files, {})
+    made = LocalPod.make(alone, root, files, {})
+    if isinstance(secrets, PlannedVault):
+        ended = secrets.run_agent(pod, root, files)
+        assert ended.returncode == 0, ended.stderr
+    return made
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,16 @@ class LocalChart:
         """Make the roles; takes what `local_pod` takes after the root."""
         pod = self.pod("roles", *args, **kwargs)
         return self.run(pod, *pod.argv)
+
+    def migrate(self, *args, **kwargs) -> Ended:
+        """Run the migrations; takes what `local_pod` takes after the root."""
+        pod = self.pod("migrate", *args, **kwargs)
+        here = {
+            "SALES_DB_HOST": self.server.host,
+            "SALES_DB_SSLMODE": "disable",
+            "SALES_CREDENTIALS_DIR": f"{pod.root}{pod.environ['SALES_CREDENTIALS_DIR']}",
+        }
+        return command(*pod.container["args"], environ=pod.environ | here)
 
     def run(self, pod: LocalPod, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run a program where a container's files and environment are."""
@@ -107,6 +139,18 @@ class LocalChart:
     def log(self) -> str:
         """All that the server has written so far."""
         return self.server._program.log.read_text("utf-8", errors="replace")
+
+
+def refusal(chart: LocalChart, user: str, password: str, dbname: str = "sales") -> str:
+    """The words in which a login is not let in."""
+    with pytest.raises(psycopg.OperationalError) as refused:
+        chart.connect(user, password, dbname)
+    return str(refused.value)
+
+
+def state(chart: LocalChart) -> dict[str, list[tuple]]:
+    """Who there is, and what of the server is whose."""
+    return {what: chart.query(query) for what, query in STATE.items()}
 
 
 def wheel_programs() -> Path:

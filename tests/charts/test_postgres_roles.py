@@ -5,27 +5,20 @@ import pytest
 
 from sales_api.report import ExitCode
 from tests.charts.postgres_chart import LOADER
-from tests.charts.postgres_local import MARKS, SECRETS, LocalChart, login_of
-from tests.support.command import command
+from tests.charts.postgres_local import (
+    MARKS,
+    SECRETS,
+    LocalChart,
+    login_of,
+    refusal,
+    state,
+)
 
 pytestmark = pytest.mark.integration
 
 OWNER, PIPELINE, METABASE = (
     SECRETS[name] for name in ("postgres-owner", "sales-pipeline-database", "metabase-database")
 )
-STATE = {
-    "roles": """
-        SELECT rolname, rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolconnlimit
-        FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1""",
-    "members": """
-        SELECT pg_get_userbyid(member), pg_get_userbyid(roleid), pg_get_userbyid(grantor),
-            admin_option, inherit_option, set_option
-        FROM pg_auth_members WHERE grantor <> 10 OR member::regrole::text !~ '^pg_'
-        ORDER BY 1, 2, 3""",
-    "databases": """
-        SELECT datname, pg_get_userbyid(datdba), datacl::text FROM pg_database ORDER BY 1""",
-    "settings": "SELECT setconfig::text FROM pg_db_role_setting",
-}
 CONNECT_REFUSED = "permission denied for database"
 
 
@@ -53,17 +46,6 @@ def other(chart):
     chart.query("CREATE ROLE other LOGIN PASSWORD 'x'; GRANT etl_loader TO other WITH ADMIN OPTION")
     yield
     chart.query("DROP ROLE other")
-
-
-def refusal(chart, user, password, dbname="sales"):
-    """The words in which a login is not let in."""
-    with pytest.raises(psycopg.OperationalError) as refused:
-        chart.connect(user, password, dbname)
-    return str(refused.value)
-
-
-def state(chart):
-    return {what: chart.query(query) for what, query in STATE.items()}
 
 
 # --- what comes of it ---------------------------------------------------------------------------
@@ -109,7 +91,7 @@ def test_scripts_find_the_password_whatever_is_in_it(chart, name):
 
 
 def test_passfile_is_for_its_owner_only(chart):
-    assert (chart.folder / "runtime/postgres-superuser.pgpass").stat().st_mode & 0o777 == 0o600
+    assert (chart.folder / "runtime/pgpass").stat().st_mode & 0o777 == 0o600
 
 
 def test_only_members_may_connect(chart, other):
@@ -245,13 +227,7 @@ def test_no_password_is_told_with_an_error(talkative, limit, error):
 @pytest.fixture
 def migrated(chart):
     """The chart after the second half of its Job."""
-    pod = chart.pod("migrate")
-    here = {
-        "SALES_DB_HOST": chart.server.host,
-        "SALES_DB_SSLMODE": "disable",
-        "SALES_CREDENTIALS_DIR": f"{pod.root}{pod.environ['SALES_CREDENTIALS_DIR']}",
-    }
-    ended = command(*pod.container["args"], environ=pod.environ | here)
+    ended = chart.migrate()
     assert (ended.code, ended.err) == (ExitCode.DONE, "")
     return chart
 

@@ -46,8 +46,9 @@ def images_of(chart):
 @pytest.mark.parametrize(
     ("chart", "wanted"),
     [
-        ("minio", [pins.MINIO_IMAGE]),
-        ("postgres", [pins.POSTGRES_IMAGE, pins.PIPELINE_IMAGE]),
+        ("minio", [pins.MINIO_IMAGE, pins.VAULT_IMAGE]),
+        ("postgres", [pins.POSTGRES_IMAGE, pins.VAULT_IMAGE, pins.PIPELINE_IMAGE]),
+        ("vault", [pins.VAULT_IMAGE, pins.SETUP_IMAGE, pins.INJECTOR_IMAGE]),
     ],
 )
 def test_a_chart_installs_the_pinned_images(chart, wanted):
@@ -58,7 +59,7 @@ def test_a_chart_installs_the_pinned_images(chart, wanted):
 def test_a_chart_installs_only_what_is_loaded_into_the_cluster(chart):
     found = set(images_of(chart))
     assert found
-    assert found <= LOADED
+    assert found <= LOADED | {pins.INJECTOR_IMAGE}
 
 
 # --- our own version ------------------------------------------------------------------------------

@@ -53,11 +53,11 @@ sign_in() {
   user=$(config_value MINIO_ROOT_USER)
   password=$(config_value MINIO_ROOT_PASSWORD)
   if [ -z "$user" ] || [ -z "$password" ]; then
-    give_up "Secret $SERVER_SECRET: config.env lacks MINIO_ROOT_USER or MINIO_ROOT_PASSWORD. Add it."
+    give_up "$SERVER_SECRET: config.env lacks MINIO_ROOT_USER or MINIO_ROOT_PASSWORD. Add it."
   fi
   printf '%s\n' "$user" "$password" | mc alias set root "$MINIO_URL" >/dev/null ||
-    give_up "$MINIO_URL: refuses the root login of Secret $SERVER_SECRET, see above." \
-      "If the Secret has changed since the server started, restart the server."
+    give_up "$MINIO_URL: refuses the root login of $SERVER_SECRET, see above." \
+      "If that has changed since the server started, restart the server."
 }
 
 # --- buckets ------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ ensure_bucket() {
 no_encryption() {
   give_up "bucket $1: the server does not encrypt." \
     "Set MINIO_KMS_SECRET_KEY=NAME:KEY (KEY: base64 of 32 bytes) in config.env of" \
-    "Secret $SERVER_SECRET, restart the server, and run this again."
+    "$SERVER_SECRET, restart the server, and run this again."
 }
 
 # What the server says it will do is not what it does: ask for an object that was really written.
@@ -115,7 +115,7 @@ ensure_user() {
   esac
   printf '%s\n' "$key" "$(cat "$CREDENTIALS_DIR/users/$1/secret_key")" |
     mc admin user add root >/dev/null ||
-    give_up "user $1: the server refuses its keys, see above. Correct its Secret."
+    give_up "user $1: the server refuses its keys, see above. Correct them where they are kept."
   for policy in $(policies_of "$1"); do
     mc admin policy attach root "$policy" --user "$key" >/dev/null
   done

@@ -54,9 +54,10 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: minidata
 {{- end }}
 
+{{/* An image's name: (dict "root" $ "image" .Values.image). */}}
 {{- define "minio.image" -}}
-{{- $image := .Values.image }}
-{{- $name := printf "%s/%s:%s" $image.registry $image.repository (default .Chart.AppVersion $image.tag) }}
+{{- $image := .image }}
+{{- $name := printf "%s/%s:%s" $image.registry $image.repository (default .root.Chart.AppVersion $image.tag) }}
 {{- with $image.digest }}{{ $name = printf "%s@%s" $name . }}{{ end }}
 {{- $name }}
 {{- end }}
@@ -86,10 +87,10 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What every container of the chart has in common. */}}
+{{/* What every container of the chart has in common: (dict "root" $ "image" .Values.image). */}}
 {{- define "minio.containerBasics" -}}
 image: {{ include "minio.image" . | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+imagePullPolicy: {{ .image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -126,14 +127,36 @@ securityContext:
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 {{- end }}
 
-{{/* A user's keys as part of a projected volume: (dict "root" $ "user" "NAME"). */}}
+{{/* The values of a user that must be there: (dict "root" $ "user" "NAME"). */}}
+{{- define "minio.user" -}}
+{{- required (printf "users.%s: no such user" .user) (index .root.Values.users .user) | toJson }}
+{{- end }}
+
+{{/* Of these users those whose keys are in a Secret, as JSON: (dict "root" $ "users" (list "NAME")). */}}
+{{- define "minio.secretUsers" -}}
+{{- $found := list }}
+{{- range $name := .users }}
+{{- $user := include "minio.user" (dict "root" $.root "user" $name) | fromJson }}
+{{- if not (and $.root.Values.vault.enabled $user.vaultPath) }}{{ $found = append $found $name }}{{ end }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* Their keys as sources of a projected volume: (dict "root" $ "users" (list "NAME")). */}}
 {{- define "minio.userKeys" -}}
-{{- $user := required (printf "users.%s: no such user" .user) (index .root.Values.users .user) -}}
-secret:
-  name: {{ $user.existingSecret }}
-  items:
-    - {key: access_key, path: users/{{ .user }}/access_key}
-    - {key: secret_key, path: users/{{ .user }}/secret_key}
+{{- range $name := include "minio.secretUsers" . | fromJsonArray }}
+{{- $user := index $.root.Values.users $name }}
+- secret:
+    name: {{ required (printf "users.%s.existingSecret: name the Secret with its keys" $name) $user.existingSecret }}
+    items:
+      - {key: access_key, path: users/{{ $name }}/access_key}
+      - {key: secret_key, path: users/{{ $name }}/secret_key}
+{{- end }}
+{{- end }}
+
+{{/* The users that `helm test` is, as JSON. */}}
+{{- define "minio.testUsers" -}}
+{{- without (list .Values.test.writer .Values.test.observer | uniq) "" | toJson }}
 {{- end }}
 
 {{/* A bucket's lifecycle configuration as JSON; nothing without rules. */}}

@@ -10,8 +10,8 @@ answers() {
   env -u PGSSLROOTCERT PGSSLMODE=prefer pg_isready --quiet --timeout=1
 }
 
-for secret in "$SECRETS_DIR"/*/; do
-  require_secret "$(basename "$secret")"
+for secret in $SECRETS; do
+  require_secret "$secret"
 done
 echo "waiting for $PGHOST:$PGPORT"
 deadline=$(($(date +%s) + WAIT_SECONDS))

@@ -1,5 +1,5 @@
-# For scripts that log in. Passwords go from the mounted Secrets to a file in memory that only libpq
-# reads: never into an argument, the environment or a line of output.
+# For scripts that log in. Passwords go from the files of the secrets, be they Kubernetes' or Vault's,
+# to a file in memory that only libpq reads: never into an argument, the environment or a line of output.
 
 fail() {
   echo "$*" >&2
@@ -13,10 +13,10 @@ require_secret() {
   done
 }
 
-# log_in SECRET: be, from here on, the login of this Secret.
+# log_in SECRET: be, from here on, the login of this secret.
 log_in() {
   PGUSER=$(cat "$SECRETS_DIR/$1/username")
-  PGPASSFILE="$RUNTIME_DIR/$1.pgpass"
+  PGPASSFILE="$RUNTIME_DIR/pgpass"
   # In this file a backslash goes before each colon and backslash of the password itself.
   escaped=$(sed 's/[\\:]/\\&/g' "$SECRETS_DIR/$1/password")
   (umask 077 && printf '*:*:*:*:%s\n' "$escaped" >"$PGPASSFILE")

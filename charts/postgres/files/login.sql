@@ -1,25 +1,9 @@
--- Brings one login to what its Secret and the values say: attributes, password, memberships.
+-- Brings one login to what its secret and the values say: attributes, password, memberships.
 -- Variables: `secret`, a folder of `secrets`; `groups`, separated by commas; `connection_limit`.
-\set login `cat :'secrets'/:'secret'/username`
-\set password `cat :'secrets'/:'secret'/password`
-\echo Secret :secret is the login :login
-
-SELECT EXISTS (
-    SELECT FROM pg_roles
-    WHERE rolname = :'login' AND (rolsuper OR rolname IN ('etl_loader', 'metabase_reader'))
-) AS taken \gset
-\if :taken
-    DO $$ BEGIN RAISE EXCEPTION 'a superuser or a group is called so: choose another username'; END $$;
-\endif
-INSERT INTO wanted_login VALUES (:'login');
-
-SELECT format('CREATE ROLE %I', :'login')
-WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'login')
-\gexec
+\ir make_login.sql
 ALTER ROLE :"login" WITH LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
     CONNECTION LIMIT :connection_limit VALID UNTIL 'infinity' PASSWORD :'password';
 \unset password
-COMMENT ON ROLE :"login" IS 'managed by the chart postgres';
 
 SELECT format('GRANT %I TO %I WITH ADMIN FALSE, INHERIT TRUE, SET FALSE', name, :'login')
 FROM unnest(string_to_array(:'groups', ',')) AS name

@@ -1,26 +1,36 @@
 {{/* The bootstrap: roles by the superuser, then migrations by the owner. */}}
 {{- define "postgres.bootstrapPod" -}}
+{{- $secrets := include "postgres.bootstrapSecrets" . | fromJsonArray }}
+{{- $mounts := list (dict "name" "credentials" "mountPath" "/credentials") (dict "name" "owner" "mountPath" "/vault/secrets/database") }}
+{{- $agent := dict "root" . "component" "bootstrap" "mounts" $mounts -}}
 metadata:
   labels: {{- include "postgres.labels" (dict "root" . "component" "bootstrap") | nindent 4 }}
   annotations:
     checksum/config: {{ include (print $.Template.BasePath "/scripts.yaml") . | sha256sum }}
+    {{- if .Values.vault.enabled }}
+    checksum/vault-agent: {{ include (print $.Template.BasePath "/vault-agent.yaml") . | sha256sum }}
+    {{- end }}
 spec:
   {{- include "postgres.podBasics" . | nindent 2 }}
   restartPolicy: Never
   securityContext:
     runAsNonRoot: true
-    # The pipeline's own user. The group of the mounted Secrets is everybody's in the pod.
+    # The pipeline's own user. The group of the secrets' files is everybody's in the pod.
     runAsUser: 10001
     runAsGroup: 1000
     fsGroup: 1000
     seccompProfile: {type: RuntimeDefault}
   initContainers:
+    {{- if .Values.vault.enabled }}
+    {{- include "postgres.vaultAgent" $agent | nindent 4 }}
+    {{- end }}
     - name: roles
       {{- include "postgres.containerBasics" . | nindent 6 }}
       command: [sh, /scripts/bootstrap.sh]
       env:
         {{- include "postgres.clientEnv" . | nindent 8 }}
-        - {name: SUPERUSER_SECRET, value: {{ .Values.superuser.existingSecret }}}
+        - {name: SUPERUSER_SECRET, value: {{ first $secrets }}}
+        - {name: SECRETS, value: {{ join " " $secrets }}}
         - {name: WAIT_SECONDS, value: {{ .Values.bootstrap.waitSeconds | int | quote }}}
       resources: {{- toYaml .Values.bootstrap.resources | nindent 8 }}
       volumeMounts: {{- include "postgres.clientMounts" . | nindent 8 }}
@@ -44,14 +54,15 @@ spec:
         - {name: tmp, mountPath: /tmp}
   volumes:
     {{- include "postgres.clientVolumes" . | nindent 4 }}
+    {{- if .Values.vault.enabled }}
+    {{- include "postgres.vaultVolumes" $agent | nindent 4 }}
+    {{- else }}
     - name: credentials
       projected:
         defaultMode: 0440
         sources:
-          {{- include "postgres.login" .Values.superuser.existingSecret | nindent 10 }}
-          {{- include "postgres.login" .Values.database.existingSecret | nindent 10 }}
-          {{- range .Values.logins }}
-          {{- include "postgres.login" .existingSecret | nindent 10 }}
+          {{- range $secrets }}
+          {{- include "postgres.login" . | nindent 10 }}
           {{- end }}
     - name: owner
       secret:
@@ -60,6 +71,7 @@ spec:
         items:
           - {key: username, path: username}
           - {key: password, path: password}
+    {{- end }}
     - name: tmp
       emptyDir: {}
 {{- end }}

@@ -38,25 +38,30 @@
 -- Made from the values. The owner comes first, for the database is made for it.
 \set database {{ .Values.database.name }}
 \set schema {{ .Values.database.schema }}
-\set secret {{ .Values.database.existingSecret }}
+\set secret {{ include "postgres.secretOf" (dict "root" . "login" .Values.database) }}
 \set groups ''
 \set connection_limit -1
 \ir login.sql
 \set owner :login
-{{- range .Values.logins }}
+{{- range include "postgres.loginList" . | fromJsonArray }}
 
-\set secret {{ .existingSecret }}
+\set secret {{ .secret }}
 \set groups {{ join "," .memberOf }}
 \set connection_limit {{ default -1 .connectionLimit | int }}
 \ir login.sql
 {{- end }}
+{{- if .Values.vaultAdmin.enabled }}
+
+\set secret {{ include "postgres.secretOf" (dict "root" . "login" .Values.vaultAdmin) }}
+\ir vault_admin.sql
+{{- end }}
 {{- end }}
 
-{{/* The Secrets of the logins that load, or of those that only read: (dict "root" $ "load" true). */}}
+{{/* The secrets of the logins that load, or of those that only read: (dict "root" $ "load" true). */}}
 {{- define "postgres.loginSecrets" -}}
 {{- $names := list }}
-{{- range .root.Values.logins }}
-{{- if eq $.load (has "etl_loader" .memberOf) }}{{ $names = append $names .existingSecret }}{{ end }}
+{{- range include "postgres.loginList" .root | fromJsonArray }}
+{{- if eq $.load (has "etl_loader" .memberOf) }}{{ $names = append $names .secret }}{{ end }}
 {{- end }}
 {{- join " " $names }}
 {{- end }}

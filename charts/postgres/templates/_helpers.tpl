@@ -47,6 +47,12 @@ matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: [bootstrap, test]}
 {{- end }}
 
+{{- define "postgres.dns" -}}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+{{- end }}
+
 {{/* An image's name: (dict "root" $ "image" .Values.image). */}}
 {{- define "postgres.image" -}}
 {{- $image := .image }}
@@ -92,6 +98,41 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   {{- include "postgres.user" . | nindent 2 }}
   {{- include "postgres.restricted" . | nindent 2 }}
+{{- end }}
+
+{{/* What a login's secret is called: the Secret, or with Vault the path: (dict "root" $ "login" LOGIN). */}}
+{{- define "postgres.secretOf" -}}
+{{- if .root.Values.vault.enabled }}
+{{- .login.vaultPath }}
+{{- else }}
+{{- required (printf "logins: existingSecret: name the Secret of the login with the vaultPath %s" .login.vaultPath) .login.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{/* The list of logins, as JSON, each with its `secret`; of those that only Secrets have, none with Vault. */}}
+{{- define "postgres.loginList" -}}
+{{- $found := list }}
+{{- range .Values.logins }}
+{{- if or .vaultPath (not $.Values.vault.enabled) }}
+{{- $found = append $found (merge (dict "secret" (include "postgres.secretOf" (dict "root" $ "login" .))) .) }}
+{{- end }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* The secrets that the bootstrap needs, and those that `helm test` needs, as JSON. */}}
+{{- define "postgres.bootstrapSecrets" -}}
+{{- $logins := list .Values.superuser .Values.database }}
+{{- if .Values.vaultAdmin.enabled }}{{ $logins = append $logins .Values.vaultAdmin }}{{ end }}
+{{- $secrets := list }}
+{{- range $logins }}{{ $secrets = append $secrets (include "postgres.secretOf" (dict "root" $ "login" .)) }}{{ end }}
+{{- concat $secrets (include "postgres.testSecrets" . | fromJsonArray) | toJson }}
+{{- end }}
+
+{{- define "postgres.testSecrets" -}}
+{{- $secrets := list }}
+{{- range include "postgres.loginList" . | fromJsonArray }}{{ $secrets = append $secrets .secret }}{{ end }}
+{{- toJson $secrets }}
 {{- end }}
 
 {{/* A Secret's login as a source of a projected volume, in a folder of the Secret's name. */}}
