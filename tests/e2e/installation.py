@@ -58,12 +58,12 @@ class Installation:
     def make(cls, namespace: Namespace, folder: Path) -> Self:
         """Certificates, Secrets, all charts; returns when everything answers."""
         namespace.apply(yaml.safe_load(CRD.read_text("utf-8")))
-        namespace.apply(_restricted(namespace.name))
-        _certificates(namespace, folder)
+        namespace.apply(restricted(namespace.name))
+        certificates(namespace, folder)
         made = cls(namespace, folder / "ca.crt", {}, secrets.token_bytes(KEY_BYTES))
         made._write_secrets()
-        small = {"persistence": {"size": "1Gi"}, "resources": _frugal("1Gi")}
-        minio = small | SUPPLIER | {"webhook": _webhook(namespace.name)}
+        small = {"persistence": {"size": "1Gi"}, "resources": frugal("1Gi")}
+        minio = small | SUPPLIER | {"webhook": webhook(namespace.name)}
         charts = {"minio": minio, "postgres": small, "operator": OPERATOR}
         with ThreadPoolExecutor() as side_by_side:
             list(side_by_side.map(namespace.install, charts, charts.values()))
@@ -144,7 +144,7 @@ LOGINS = {
 """Secret -> the login in it."""
 
 
-def _frugal(memory: str, cpu: str = "30m") -> dict[str, Any]:
+def frugal(memory: str, cpu: str = "30m") -> dict[str, Any]:
     """Resources that let several installations fit on a node with two cores."""
     return {"requests": {"cpu": cpu, "memory": "128Mi"}, "limits": {"memory": memory}}
 
@@ -153,21 +153,21 @@ OPERATOR = {
     # The definition is the whole cluster's, while each installation here goes with its namespace.
     "crds": {"enabled": False},
     "resyncSeconds": 30,
-    "resources": _frugal("512Mi", "50m"),
+    "resources": frugal("512Mi", "50m"),
 }
 
 
-def _webhook(namespace: str) -> dict[str, Any]:
+def webhook(namespace: str) -> dict[str, Any]:
     return {"enabled": True, "endpoint": f"https://operator.{namespace}.svc:8443/events"}
 
 
-def _restricted(name: str) -> Manifest:
+def restricted(name: str) -> Manifest:
     made_here = {"minidata.io/test": "e2e", "minidata.io/maker": str(os.getpid())}
     metadata = {"name": name, "labels": RESTRICTED | made_here}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def _certificates(namespace: Namespace, folder: Path) -> None:
+def certificates(namespace: Namespace, folder: Path) -> None:
     place = ["--out", str(folder), "--namespace", namespace.name]
     assert certs(["issue", *place]) == 0
     assert certs(["apply", *place, "--context", CONTEXT]) == 0

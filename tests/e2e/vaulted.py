@@ -1,0 +1,122 @@
+"""The platform with its secrets in Vault: no Secret has any of them, and runs read Vault itself."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import hvac
+import yaml
+
+from tests.e2e.installation import (
+    CRD,
+    OPERATOR,
+    SUPPLIER,
+    Installation,
+    certificates,
+    frugal,
+    restricted,
+    webhook,
+)
+from tests.e2e.kube import Namespace
+
+VAULT = {
+    # With its stanzas Vault starts too: what it does not know, it passes over.
+    "distribution": "openbao",
+    # Its image can't be had everywhere; runs that read Vault themselves do without.
+    "injector": {"enabled": False},
+    # A plain Job: Helm waits for it and for the server that it opens at the same time.
+    "setup": {"mode": "dev", "hook": False},
+    "secrets": {"minio/server": {"root_user": {"value": "root-of-e2e"}}},
+    "persistence": {"size": "1Gi"},
+    "resources": frugal("1Gi"),
+    # These tests come by port-forward, from outside of every pod.
+    "networkPolicy": {"clients": []},
+}
+FROM_VAULT = {"vault": {"enabled": True, "resources": frugal("128Mi")}}
+READERS = {
+    "minio": {
+        "root": "minio/server root_password",
+        "kms": "minio/server kms_key",
+        "sales-pipeline": "sales/object-store secret_key",
+        "sales-operator": "sales/operator-object-store secret_key",
+        "events": "sales/operator-events token",
+    },
+    "postgres": {
+        "postgres": "postgres/superuser password",
+        "sales_owner": "postgres/owner password",
+        "metabase": "postgres/metabase password",
+    },
+    "sales-pipeline": {"pseudonym": "sales/pseudonym key"},
+}
+"""Service account -> what it may read: the name of it here, its path and field."""
+
+
+@dataclass(frozen=True)
+class Vaulted(Installation):
+    """A running platform; `passwords` has all that Vault has made."""
+
+    @classmethod
+    def make(cls, namespace: Namespace, folder: Path) -> Self:
+        """Vault first, then whoever reads it, then logins to the warehouse that is there now."""
+        namespace.apply(yaml.safe_load(CRD.read_text("utf-8")))
+        namespace.apply(restricted(namespace.name))
+        certificates(namespace, folder)
+        made = cls(namespace, folder / "ca.crt", {}, b"")
+        keys = {"access_key": "sales-supplier", "secret_key": made._password("sales-supplier")}
+        namespace.secret("sales-supplier-object-store", **keys)
+        namespace.install("vault", VAULT)
+        charts = _servers(namespace.name)
+        with ThreadPoolExecutor() as side_by_side:
+            list(side_by_side.map(namespace.install, charts, charts.values()))
+        namespace.install("vault", VAULT | {"database": {"enabled": True}})
+        made._read("minio", "postgres")
+        made._hand_over()
+        namespace.install("operator", OPERATOR | {"credentials": {"mode": "direct"}})
+        made._read("sales-pipeline")
+        return made
+
+    def _read(self, *accounts: str) -> None:
+        for account in accounts:
+            with self.vault(account, account) as vault:
+                for name, place in READERS[account].items():
+                    path, _, field = place.partition(" ")
+                    found = vault.secrets.kv.v2.read_secret_version(
+                        path, mount_point="kv", raise_on_deleted_version=True
+                    )
+                    self.passwords[name] = found["data"]["data"][field]
+
+    def _hand_over(self) -> None:
+        """The operator itself, unlike its runs, takes Secrets: they are made of what Vault has."""
+        keys = {"access_key": "sales-operator", "secret_key": self.passwords["sales-operator"]}
+        self.namespace.secret("sales-operator-object-store", **keys)
+        self.namespace.secret("sales-operator-events", token=self.passwords["events"])
+
+    @contextmanager
+    def vault(self, account: str, role: str, audience: str = "vault") -> Iterator[hvac.Client]:
+        """Vault, as whoever has a service account's token of this audience.
+
+        Raises:
+            hvac.exceptions.VaultError: It does not let that account in as this role.
+        """
+        asked = ("create", "token", account, f"--audience={audience}", "--duration=10m")
+        token = self.namespace.kubectl(*asked).strip()
+        with self.vault_unknown() as client:
+            client.auth.kubernetes.login(role=role, jwt=token)
+            yield client
+
+    @contextmanager
+    def vault_unknown(self) -> Iterator[hvac.Client]:
+        """Vault, as nobody."""
+        with self.namespace.forward("service/vault", 8200) as port:
+            client = hvac.Client(f"https://localhost:{port}", token="", verify=str(self.ca))
+            with closing(client.adapter):
+                yield client
+
+
+def _servers(namespace: str) -> dict[str, dict[str, Any]]:
+    small = {"persistence": {"size": "1Gi"}, "resources": frugal("1Gi")} | FROM_VAULT
+    minio = small | SUPPLIER | {"webhook": webhook(namespace)}
+    return {"minio": minio, "postgres": small | {"vaultAdmin": {"enabled": True}}}
