@@ -1,17 +1,15 @@
 """One installation for all tests on the cluster; what a failure needs to be understood is kept."""
 
 import json
-import secrets
 
 import psutil
 import pytest
 
 from sales_pipeline.generate import GenerateSpec
-from tests.docs.pages import ROOT
-from tests.e2e.dump import dump
 from tests.e2e.installation import Installation
-from tests.e2e.kube import CONTEXT, KubeError, Namespace, call
+from tests.e2e.kube import CONTEXT, KubeError, call
 from tests.e2e.runs import deliver, run_job
+from tests.e2e.standing import dumped, standing
 
 OURS = "minidata.io/test=e2e"
 """Label of the namespaces made here: what a killed run left is removed by the next."""
@@ -41,14 +39,9 @@ def _leftovers():
 
 @pytest.fixture(scope="session")
 def installation(cluster, tmp_path_factory):
-    """Both charts, installed and well, in a namespace that restricts pods."""
-    namespace = Namespace(f"minidata-e2e-{secrets.token_hex(3)}")
-    try:
-        yield Installation.make(namespace, tmp_path_factory.mktemp("certs"))
-    except BaseException as error:
-        error.add_note(_dumped(namespace))
-        raise
-    namespace.kubectl("delete", "namespace", namespace.name, timeout=300)
+    """All charts, installed and well, in a namespace that restricts pods."""
+    with standing(Installation, "minidata-e2e", tmp_path_factory.mktemp("certs")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +67,5 @@ def pytest_runtest_makereport(item, call):
     report = yield
     made = getattr(item, "funcargs", {}).get("installation")
     if report.failed and call.when == "call" and made:
-        report.sections.append(("cluster", _dumped(made.namespace)))
+        report.sections.append(("cluster", dumped(made.namespace)))
     return report
-
-
-def _dumped(namespace: Namespace) -> str:
-    return dump(namespace, ROOT / "out" / "e2e" / namespace.name)

@@ -1,14 +1,13 @@
 """The whole thread through Vault: runs have logins of their own, and nobody else has any secret."""
 
 import base64
-import secrets
 
 import hvac.exceptions
 import pytest
 
-from tests.e2e.conftest import _dumped
 from tests.e2e.ingests import Ingest, condition, holds, large_file, sales_of, until
-from tests.e2e.kube import KubeError, Namespace
+from tests.e2e.kube import KubeError
+from tests.e2e.standing import standing
 from tests.e2e.vaulted import VAULT, Vaulted
 from tests.support.sales_file import as_csv
 
@@ -25,13 +24,8 @@ ROWS = 100_000
 @pytest.fixture(scope="module")
 def installation(cluster, tmp_path_factory):
     """In place of the one that all others share: a platform with Vault."""
-    namespace = Namespace(f"minidata-e2e-vault-{secrets.token_hex(3)}")
-    try:
-        yield Vaulted.make(namespace, tmp_path_factory.mktemp("vault-certs"))
-    except BaseException as error:
-        error.add_note(_dumped(namespace))
-        raise
-    namespace.kubectl("delete", "namespace", namespace.name, timeout=300)
+    with standing(Vaulted, "minidata-e2e-vault", tmp_path_factory.mktemp("vault-certs")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
