@@ -204,7 +204,7 @@ def test_operator_calls_dns_api_server_and_object_store_only(default):
 
 
 def test_api_server_and_object_store_may_be_anywhere_or_at_an_address(everything):
-    _, api, store = policy_for(everything, pod_of(everything, "Deployment"))["egress"]
+    _, api, store, _ = policy_for(everything, pod_of(everything, "Deployment"))["egress"]
     assert (ports_of(api), api["to"]) == ({6443}, [{"ipBlock": {"cidr": "10.0.0.1/32"}}])
     assert (ports_of(store), store.get("to")) == ({443}, None)
 

@@ -74,7 +74,7 @@ def test_nothing_that_others_read_holds_a_secret(installation, loaded):
 
 def test_no_secret_of_kubernetes_holds_what_vault_made(installation):
     kept = installation.namespace.kubectl("get", "secrets", "--output=yaml")
-    by_hand = {"sales-supplier", "sales-operator", "events"}
+    by_hand = {"sales-supplier"}
     found = {
         name
         for name, secret in installation.passwords.items()

@@ -68,31 +68,22 @@ class Vaulted(Installation):
         keys = {"access_key": "sales-supplier", "secret_key": made._password("sales-supplier")}
         namespace.secret("sales-supplier-object-store", **keys)
         namespace.install("vault", VAULT)
-        charts = _servers(namespace.name)
+        charts = _charts(namespace.name)
         with ThreadPoolExecutor() as side_by_side:
             list(side_by_side.map(namespace.install, charts, charts.values()))
         namespace.install("vault", VAULT | {"database": {"enabled": True}})
-        made._read("minio", "postgres")
-        made._hand_over()
-        namespace.install("operator", OPERATOR | {"credentials": {"mode": "direct"}})
-        made._read("sales-pipeline")
+        made._read_all()
         return made
 
-    def _read(self, *accounts: str) -> None:
-        for account in accounts:
+    def _read_all(self) -> None:
+        for account, wanted in READERS.items():
             with self.vault(account, account) as vault:
-                for name, place in READERS[account].items():
+                for name, place in wanted.items():
                     path, _, field = place.partition(" ")
                     found = vault.secrets.kv.v2.read_secret_version(
                         path, mount_point="kv", raise_on_deleted_version=True
                     )
                     self.passwords[name] = found["data"]["data"][field]
-
-    def _hand_over(self) -> None:
-        """The operator itself, unlike its runs, takes Secrets: they are made of what Vault has."""
-        keys = {"access_key": "sales-operator", "secret_key": self.passwords["sales-operator"]}
-        self.namespace.secret("sales-operator-object-store", **keys)
-        self.namespace.secret("sales-operator-events", token=self.passwords["events"])
 
     @contextmanager
     def vault(self, account: str, role: str, audience: str = "vault") -> Iterator[hvac.Client]:
@@ -116,7 +107,9 @@ class Vaulted(Installation):
                 yield client
 
 
-def _servers(namespace: str) -> dict[str, dict[str, Any]]:
+def _charts(namespace: str) -> dict[str, dict[str, Any]]:
     small = {"persistence": {"size": "1Gi"}, "resources": frugal("1Gi")} | FROM_VAULT
     minio = small | SUPPLIER | {"webhook": webhook(namespace)}
-    return {"minio": minio, "postgres": small | {"vaultAdmin": {"enabled": True}}}
+    postgres = small | {"vaultAdmin": {"enabled": True}}
+    operator = OPERATOR | FROM_VAULT | {"credentials": {"mode": "direct"}}
+    return {"minio": minio, "postgres": postgres, "operator": operator}

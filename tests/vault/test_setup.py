@@ -145,7 +145,8 @@ def test_login_that_owns_something_goes_too(installed):
 def test_reads_nothing_but_its_own(installed, account):
     """Each account reads what its policy lists, and no other secret, and can write none."""
     rules = installed.plan["policies"][account]
-    with installed.world.logged_in(account) as client:
+    (name,) = installed.plan["roles"][account].get("serviceAccounts", [account])
+    with installed.world.logged_in(name, account) as client:
         for path in installed.plan["kv"]["generate"]:
             if f"kv/data/{path}" in rules:
                 assert client.read(f"kv/data/{path}")["data"]["data"]

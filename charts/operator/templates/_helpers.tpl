@@ -84,10 +84,10 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* What every container of the chart has in common. */}}
+{{/* What every container of the chart has in common: (dict "root" $ "image" .Values.image). */}}
 {{- define "operator.containerBasics" -}}
-image: {{ include "operator.image" (dict "root" . "image" .Values.image) | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+image: {{ include "operator.image" . | quote }}
+imagePullPolicy: {{ .image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true

@@ -90,14 +90,12 @@ pipeline:
   {{- if ne .Values.credentials.mode "secret" }}
   vault:
     mode: {{ .Values.credentials.mode }}
-    {{- with .Values.credentials.vault }}
-    address: {{ default (printf "https://vault.%s.svc:8200" $.Release.Namespace) .address | quote }}
-    role: {{ .role | quote }}
-    authPath: {{ .authPath | quote }}
-    kvMount: {{ .kvMount | quote }}
-    kvPath: {{ .kvPath | quote }}
-    databasePath: {{ .databasePath | quote }}
-    {{- end }}
+    address: {{ include "operator.vaultAddress" . | quote }}
+    role: {{ .Values.credentials.vault.role | quote }}
+    authPath: {{ .Values.vault.authPath | quote }}
+    kvMount: {{ .Values.vault.kvMount | quote }}
+    kvPath: {{ .Values.credentials.vault.kvPath | quote }}
+    databasePath: {{ .Values.credentials.vault.databasePath | quote }}
   {{- end }}
   volumes: {{- include "operator.runVolumes" . | trim | nindent 4 }}
 {{- end }}
