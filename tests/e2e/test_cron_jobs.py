@@ -59,8 +59,9 @@ class Kept:
         assert self.ensure(**changed) is None
         return requests("PATCH", "cronjobs") + requests("DELETE", "cronjobs") - before
 
-    def is_there(self):
-        return bool(self.kubectl("get", f"cronjob/{self.name}", "--ignore-not-found"))
+    def goes(self):
+        """Wait until its CronJob is gone: its Jobs are let go first, by somebody else."""
+        self.kubectl("wait", "--for=delete", f"cronjob/{self.name}", "--timeout=30s")
 
     def there(self):
         return self.server.namespace.get(f"cronjob/{self.name}")
@@ -110,7 +111,7 @@ def test_cron_job_that_was_deleted_by_hand_comes_back_with_the_next_listing(kept
     kept.kubectl("delete", "cronjob", kept.name)
     kept.compare()
     assert kept.writes() == 1
-    assert kept.is_there()
+    assert kept.there()
 
 
 def test_cron_job_that_was_edited_by_hand_is_set_right_with_the_next_listing(kept):
@@ -186,7 +187,7 @@ def too_large():
 def test_ingest_without_a_schedule_has_no_cron_job_and_costs_no_request(kept):
     kept.spec(schedule="")
     assert [kept.writes(), kept.writes()] == [1, 0]
-    assert not kept.is_there()
+    kept.goes()
     kept.compare()
     assert kept.writes() == 0
 
@@ -196,7 +197,7 @@ def test_cron_job_of_an_earlier_operator_goes_with_the_schedule(kept):
     kept.cron_jobs = CronJobs(None, PIPELINE)
     kept.compare()
     kept.ensure()
-    assert not kept.is_there()
+    kept.goes()
 
 
 def test_cron_job_that_a_listing_missed_goes_with_the_schedule(kept):
@@ -204,7 +205,7 @@ def test_cron_job_that_a_listing_missed_goes_with_the_schedule(kept):
     kept.cron_jobs.compare([])
     kept.spec(schedule="")
     kept.ensure()
-    assert not kept.is_there()
+    kept.goes()
 
 
 def test_cron_job_that_is_gone_already_is_no_trouble(kept):
@@ -218,7 +219,7 @@ def test_running_job_outlives_the_schedule(kept):
     kept.kubectl("create", "job", job, f"--from=cronjob/{kept.name}")
     kept.spec(schedule="")
     kept.ensure()
-    kept.kubectl("wait", "--for=delete", f"cronjob/{kept.name}", "--timeout=30s")
+    kept.goes()
     there = kept.server.namespace.get(f"job/{job}")
     assert "deletionTimestamp" not in there["metadata"]
     assert there["metadata"]["labels"][names.LABEL_INGEST_UID] == kept.document["metadata"]["uid"]
