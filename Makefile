@@ -83,7 +83,7 @@ bench-cluster: setup cluster images load ## Measure the operator on the cluster 
 
 clean: ## Remove what was installed, built and measured here
 	rm -rf .venv .cache .*_cache .hypothesis .coverage .coverage.* htmlcov dist
-	find api operator pipeline certs cluster tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find api operator pipeline vault certs cluster tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(OWN_UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
