@@ -1,4 +1,4 @@
-"""Our own two images: what they promise to whoever runs them."""
+"""Our own images: what they promise to whoever runs them."""
 
 import json
 import re
