@@ -309,14 +309,11 @@ def scale(namespace: Namespace, what: str, replicas: int, seconds: int = SECONDS
     words = ("rollout", "status", what, f"--timeout={seconds}s")
     namespace.kubectl(*words, timeout=seconds + 10)
     if not replicas:
-        _, _, name = what.partition("/")
-        selector = f"--selector=app.kubernetes.io/name={LABELS.get(name, name)}"
-        wait = ("wait", "pods", selector, "--for=delete", f"--timeout={seconds}s")
+        # Its own pods, and not that of `helm test`, which stays.
+        labels = namespace.get(what)["spec"]["selector"]["matchLabels"]
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        wait = ("wait", "pods", f"--selector={selector}", "--for=delete", f"--timeout={seconds}s")
         namespace.kubectl(*wait, timeout=seconds + 10)
-
-
-LABELS = {"operator": "sales-operator"}
-"""Workload -> its pods' app.kubernetes.io/name, where that is another."""
 
 
 @contextlib.contextmanager
