@@ -18,14 +18,13 @@ from tests.charts.support import (
     secrets_of,
     selects,
 )
-from tests.charts.vault_agent import NAME, PlannedVault, agent_of, token_of
+from tests.charts.vault_agent import NAME, PlannedVault, agent_of, destinations, memory_of, token_of
 
 WEBHOOK = {"enabled": True, "endpoint": "https://receiver.example:8443/events"}
 VAULT = {"vault": {"enabled": True}, "webhook": WEBHOOK}
 SUPPLIED = {"users": {"supplier": {"existingSecret": SUPPLIER, "policies": ["sales-pipeline"]}}}
 COMPONENTS = {"StatefulSet": "server", "Job": "bootstrap", "Pod": "test"}
 OWNERS = list(COMPONENTS)
-DESTINATION = re.compile(r'destination\s+= "([^"]+)/[^/"]+"')
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +61,9 @@ def test_containers_are_the_same_with_and_without(plain, vaulted, owner):
 @pytest.mark.parametrize("owner", OWNERS)
 def test_agent_writes_to_memory_that_the_container_only_reads(vaulted, owner):
     pod = pod_of(vaulted, owner)
-    ours = {m["mountPath"]: m for m in agent_of(pod)["volumeMounts"] if not m.get("readOnly")}
-    theirs = {m["mountPath"]: m for m in pod.spec["containers"][0]["volumeMounts"]}
-    volumes = {v["name"]: v for v in pod.spec["volumes"]}
-    for path, mount in ours.items():
-        assert volumes[mount["name"]]["emptyDir"]["medium"] == "Memory"
-        assert theirs[path] == {"name": mount["name"], "mountPath": path, "readOnly": True}
-    folders = DESTINATION.findall(config_of(vaulted, COMPONENTS[owner]))
-    assert folders
-    assert [f for f in folders if not any(f"{f}/".startswith(f"{path}/") for path in ours)] == []
+    memory = memory_of(pod)
+    folders = destinations(config_of(vaulted, COMPONENTS[owner]))
+    assert [f for f in folders if not any(f"{f}/".startswith(f"{path}/") for path in memory)] == []
 
 
 @pytest.mark.parametrize("owner", OWNERS)

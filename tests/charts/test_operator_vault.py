@@ -20,12 +20,11 @@ from tests.charts.support import (
     secrets_of,
     selects,
 )
-from tests.charts.vault_agent import NAME, PlannedVault, agent_of, token_of
+from tests.charts.vault_agent import NAME, PlannedVault, agent_of, destinations, memory_of, token_of
 from tests.charts.vault_chart import plan_of
 from tests.vault.plans import example
 
 VAULT = {"vault": {"enabled": True}}
-DESTINATION = re.compile(r'destination\s+= "([^"]+)/[^/"]+"')
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +67,7 @@ def test_test_and_runs_are_left_as_they_are(plain, vaulted):
 
 
 def test_agent_writes_to_memory_that_the_operator_only_reads(vaulted):
-    pod = pod_of(vaulted, "Deployment")
-    ours = {m["mountPath"]: m for m in agent_of(pod)["volumeMounts"] if not m.get("readOnly")}
-    theirs = {m["mountPath"]: m for m in operator_of(vaulted)["volumeMounts"]}
-    volumes = {v["name"]: v for v in pod.spec["volumes"]}
-    for path, mount in ours.items():
-        assert volumes[mount["name"]]["emptyDir"]["medium"] == "Memory"
-        assert theirs[path] == {"name": mount["name"], "mountPath": path, "readOnly": True}
-    assert set(DESTINATION.findall(agent_config(vaulted))) == ours.keys()
+    assert memory_of(pod_of(vaulted, "Deployment")) == destinations(agent_config(vaulted))
 
 
 def test_files_are_of_the_group_that_both_containers_are_in(vaulted):

@@ -1,5 +1,6 @@
 """Vault's agent in front of a rendered pod: a real one, and a server that is set up as planned."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tests.vault.support import World
 NAME = "vault-agent"
 _ADDRESS = f"https://vault.{NAMESPACE}.svc:8200"
 _LIMIT_SECONDS = 60
+_DESTINATION = re.compile(r'destination\s+= "([^"]+)/[^/"]+"')
 
 
 def agent_of(pod: Pod) -> Document:
@@ -31,6 +33,25 @@ def token_of(pod: Pod) -> Document:
     sources = volume["projected"]["sources"]
     (token,) = (s["serviceAccountToken"] for s in sources if "serviceAccountToken" in s)
     return token
+
+
+def memory_of(pod: Pod) -> set[str]:
+    """The folders that the agent may write to: memory, which all other containers only read."""
+    ours = {m["mountPath"]: m for m in agent_of(pod)["volumeMounts"] if not m.get("readOnly")}
+    others = [c for c in pod.containers if c["name"] != NAME]
+    theirs = {m["mountPath"]: m for c in others for m in c["volumeMounts"]}
+    volumes = {v["name"]: v for v in pod.spec["volumes"]}
+    for path, mount in ours.items():
+        assert volumes[mount["name"]]["emptyDir"]["medium"] == "Memory"
+        assert theirs[path] == {"name": mount["name"], "mountPath": path, "readOnly": True}
+    return set(ours)
+
+
+def destinations(config: str) -> set[str]:
+    """The folders of the files that an agent's configuration tells it to write; there are some."""
+    folders = set(_DESTINATION.findall(config))
+    assert folders
+    return folders
 
 
 @dataclass(frozen=True)
