@@ -1,7 +1,12 @@
 """Who opens the server, and what is said when nobody can."""
 
 import base64
+import contextlib
+import itertools
 import secrets
+import socket
+import socketserver
+import threading
 
 import pytest
 
@@ -261,13 +266,54 @@ def test_server_that_does_not_answer(world, plan):
 
 
 def test_server_that_is_not_vault(world, plan):
-    ended = world.run("setup", plan, SALES_VAULT_ADDR=f"https://127.0.0.1:{world.api.port}")
+    stranger = f"https://127.0.0.1:{world.api.port}"
+    ended = world.run("setup", plan, SALES_VAULT_ADDR=stranger, SALES_VAULT_WAIT_SECONDS="0")
     assert ended.code == 78
     assert "what answers is not Vault" in ended.last_words
 
 
+def test_vault_that_comes_to_where_something_else_answered(world, plan):
+    """As at a Service's address before the node knows of it, where a proxy takes what leaves."""
+    vault = int(world.vault.address.rpartition(":")[2])
+    with _leading_to([world.api.port, world.api.port], vault) as (port, connections):
+        ended = world.run("setup", plan, SALES_VAULT_ADDR=f"https://127.0.0.1:{port}")
+    assert ended.code == 0, ended.err
+    assert next(connections) > 2
+
+
+@contextlib.contextmanager
+def _leading_to(first, then):
+    """A port whose first connections lead to these ports, all later ones to another."""
+    connections = itertools.count()
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self):
+            nth = next(connections)
+            port = first[nth] if nth < len(first) else then
+            with socket.create_connection(("127.0.0.1", port)) as there:
+                back = threading.Thread(target=self.carry, args=(there, self.request))
+                back.start()
+                self.carry(self.request, there)
+                back.join()
+
+        def carry(self, source, sink):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    sink.sendall(data)
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield server.server_address[1], connections
+        finally:
+            server.shutdown()
+
+
 def test_server_of_a_stranger_is_told_nothing(world, plan, other_authority):
-    ended = world.run("setup", plan, SALES_VAULT_CA_FILE=str(other_authority))
+    stranger = {"SALES_VAULT_CA_FILE": str(other_authority), "SALES_VAULT_WAIT_SECONDS": "0"}
+    ended = world.run("setup", plan, **stranger)
     assert ended.code == 78
     assert "the certificate is not trusted" in ended.last_words
     assert world.api.secrets == {}

@@ -94,14 +94,17 @@ class Server:
     # --- its state ------------------------------------------------------------------------------
 
     def await_answer(self, seconds: float) -> None:
-        """Wait until it answers at all.
+        """Wait until it answers.
+
+        A Service that was made this moment may lead out of the cluster, to something that answers
+        for every address. So whoever answers in Vault's place is an error only if that lasts.
 
         Raises:
-            ConfigurationError: What answers cannot be trusted.
+            ConfigurationError: What answers to the end is not Vault, or cannot be trusted.
             TemporaryError: Nothing answers within this time.
         """
         if not until(self._answers, seconds):
-            raise self._unavailable()
+            self.seal()
 
     def await_active(self, seconds: float) -> None:
         """Wait until there is a server that takes requests.
@@ -131,7 +134,7 @@ class Server:
     def _answers(self) -> bool:
         try:
             self.seal()
-        except TemporaryError:
+        except SetupError:
             return False
         return True
 
