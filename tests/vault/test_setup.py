@@ -1,6 +1,7 @@
 """The whole thread: a server that is nobody's, set up; what clients get from it, and what not."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def installed(services, tmp_path_factory):
         World.make(tmp_path_factory.mktemp("vault")) as world,
     ):
         plan = with_database(example(), database)
-        early = world.run("setup", plan)
+        early = world.run("setup", plan, SALES_VAULT_WAIT_SECONDS="0")
         with world.logged_in("postgres") as client:
             login = client.read("kv/data/postgres/vault-admin")["data"]["data"]
         make_admin(database, login["username"], login["password"])
@@ -290,6 +291,29 @@ class TestDrift:
         assert not _connects(installed.database, installed.login)
         with installed.world.logged_in("sales-pipeline") as client:
             assert client.read("database/creds/sales-pipeline")["data"]["username"]
+
+    def test_postgres_that_comes_while_the_setup_waits(self, installed):
+        """As in one installation of everything, whose PostgreSQL waits for this run's secrets."""
+        with installed.world.root() as root:
+            root.delete("database/config/sales")
+        log = installed.database.postgres._program.log
+        refusal = f'password authentication failed for user "{installed.login["username"]}"'
+
+        def come():
+            refused = until(lambda: count() > refusals, SECONDS)
+            set_password(installed.database, *login)
+            return refused
+
+        def count():
+            return log.read_text("utf-8", errors="replace").count(refusal)
+
+        login = installed.login["username"], installed.login["password"]
+        refusals = count()
+        with ThreadPoolExecutor() as beside:
+            refused = beside.submit(come)
+            ended = installed.world.run("setup", installed.plan)
+        assert refused.result()
+        assert (ended.code, ended.out) == (0, "2 steps done\n"), ended.err
 
     def test_right_that_the_setup_role_lacks_is_named(self, installed):
         """It can write its own policy, so the plan must give it what the plan asks for."""

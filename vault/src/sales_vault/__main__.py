@@ -33,7 +33,7 @@ app = typer.Typer(
     SALES_VAULT_MODE: dev, shamirJob, autoUnseal or selfInit
     SALES_VAULT_TOKEN_FILE: the pod's token with audience vault
     SALES_VAULT_KEYS_SECRET: the Kubernetes Secret for the keys
-    SALES_VAULT_WAIT_SECONDS: how long to wait for the server
+    SALES_VAULT_WAIT_SECONDS: how long to wait for server and databases
     SALES_VAULT_ACCOUNT_DIR: the pod's access to Kubernetes' API
 
     Exit codes: 0 done; 75 something around it failed, run again; 78 a human must act.

@@ -20,13 +20,19 @@ from sales_vault.steps import (
     plan,
 )
 from sales_vault.targets import AnyTarget, ConnectionTarget, Document, SecretTarget, Target
+from sales_vault.waiting import until
 from sales_vault.wanted import Random, RandomField, SecretFields
 
 _log = logging.getLogger(__name__)
 
 
-def converge(server: Server, wanted: Sequence[AnyTarget]) -> int:
+def converge(server: Server, wanted: Sequence[AnyTarget], seconds: float) -> int:
     """Do what is to be done; tells how many steps that were.
+
+    Args:
+        server: Where.
+        wanted: What shall be there.
+        seconds: How long to wait for a database: it may be waiting for what was done just before.
 
     Raises:
         ConfigurationError: Vault refuses a step, or something is in the way.
@@ -34,7 +40,7 @@ def converge(server: Server, wanted: Sequence[AnyTarget]) -> int:
     """
     steps = plan(wanted, find(server, wanted))
     for step in steps:
-        _do(server, step)
+        _do(server, step, seconds)
         _log.info("brought to the plan", extra={"what": step.what, "was": state(step)})
     return len(steps)
 
@@ -58,18 +64,18 @@ def state(step: Step) -> str:
             assert_never(step)
 
 
-def _do(server: Server, step: Step) -> None:
+def _do(server: Server, step: Step, seconds: float) -> None:
     match step:
         case Write(target=Target() as target):
             _write(server, target)
         case Write(target=target):
-            _reach(server, target.path, target.document)
+            _reach(server, target.path, target.document, seconds)
         case MakeSecret(target=target):
             _make_secret(server, target)
         case Connect(target=target):
-            _connect(server, target)
+            _connect(server, target, seconds)
         case Rotate():
-            _reach(server, step.path, {})
+            _reach(server, step.path, {}, seconds)
             server.write(step.login.metadata, {"custom_metadata": step.custom_metadata})
         case Refuse(target=target):
             raise ConfigurationError(
@@ -119,7 +125,7 @@ def _random_text(wanted: Random) -> str:
     return wanted.prefix + text
 
 
-def _connect(server: Server, target: ConnectionTarget) -> None:
+def _connect(server: Server, target: ConnectionTarget, seconds: float) -> None:
     login = (server.read(target.login.data) or {}).get("data") or {}
     if not login.get("username") or not login.get("password"):
         raise ConfigurationError(
@@ -128,19 +134,21 @@ def _connect(server: Server, target: ConnectionTarget) -> None:
             mend="Have the plan generate this secret, or write it with `vault kv put`.",
         )
     document = {**target.document, "username": login["username"], "password": login["password"]}
-    _reach(server, target.path, document)
+    _reach(server, target.path, document, seconds)
 
 
-def _reach(server: Server, path: str, document: Document) -> None:
-    try:
-        server.write(path, document)
-    except (InvalidError, TemporaryError) as error:
-        problem = TemporaryError(
+def _reach(server: Server, path: str, document: Document, seconds: float) -> None:
+    def reached() -> bool:
+        try:
+            server.write(path, document)
+        except (InvalidError, TemporaryError):
+            return False
+        return True
+
+    if not until(reached, seconds, pause=1):
+        raise TemporaryError(
             "Vault cannot log in to the database",
-            where=error.where,
+            where=f"{server.where} {path}",
             mend="Is the server up, has it the login that the secret names, with this password, and"
             " is its certificate good? Vault's log tells more; the rest of the plan is done.",
         )
-    else:
-        return
-    raise problem

@@ -28,7 +28,7 @@ def enter(server: Server, keeper: Keeper | None, settings: Settings, plan: Plan)
     entry, done = log_in(server, settings, plan), 0
     if keeper and entry is not Entry.IN and (root := _root(server, keeper)):
         with server.being(root):
-            done = converge(server, gate(plan))
+            done = converge(server, gate(plan), settings.wait_seconds)
         entry = log_in(server, settings, plan)
         if entry is not Entry.IN:
             raise _not_yet(server, plan)

@@ -33,7 +33,7 @@ class Settings(BaseModel):
     keys_secret: str | None = None
     """The Kubernetes Secret for the keys; none where the server initialises itself."""
     wait_seconds: int = Field(default=60, ge=0)
-    """How long to wait for the server to answer, and then to be ready."""
+    """How long to wait for the server to answer, then to be ready, and for a database."""
     account_dir: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
     """What Kubernetes mounts for talking to its API: `token`, `ca.crt`, `namespace`."""
     kubernetes_host: str = "kubernetes.default.svc"

@@ -30,7 +30,9 @@ def set_up(settings: Settings, plan: Plan) -> int:
         open_up(server, keeper, settings, plan.initialise)
         done = enter(server, keeper, settings, plan)
         # Apart: a role that is about to get a right needs it to look at what comes then.
-        return done + converge(server, gate(plan)) + converge(server, rest(plan))
+        for wanted in (gate(plan), rest(plan)):
+            done += converge(server, wanted, settings.wait_seconds)
+        return done
 
 
 def differences(settings: Settings, plan: Plan) -> list[str]:

@@ -3,14 +3,12 @@
 import time
 from collections.abc import Callable
 
-_PAUSE_SECONDS = 0.1
 
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
+def until(condition: Callable[[], bool], seconds: float, pause: float = 0.1) -> bool:
     """Ask until the answer is yes; tells whether it was within this time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
             return False
-        time.sleep(_PAUSE_SECONDS)  # neither server tells by itself, so it must be asked
+        time.sleep(pause)  # neither server tells by itself, so it must be asked
     return True
