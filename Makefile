@@ -32,13 +32,13 @@ demo: setup ## Start real servers, load sales files, show what came of it
 	$(RUN) sales-pipeline demo $(ARGS)
 
 test: setup lint tools ## Lint, every test with coverage, then the platform on a real cluster
-	$(RUN) pytest -m "not e2e and not cluster" \
+	$(RUN) pytest -m "not e2e and not cluster" -n auto --dist loadfile \
 	  --cov --cov-report=term --cov-fail-under=$(COVERAGE_MIN) $(ARGS)
 	$(MAKE) --no-print-directory cluster images load
 	$(RUN) pytest -m "e2e or cluster" $(ARGS)
 
 test-fast: setup tools ## The tests that need no server and little time
-	$(RUN) pytest -n auto -m "not integration and not slow and not cluster and not e2e" $(ARGS)
+	$(RUN) pytest -n auto --dist loadfile -m "not integration and not slow and not cluster and not e2e" $(ARGS)
 
 e2e: setup cluster images load ## The platform on a real cluster
 	$(RUN) pytest -m e2e $(ARGS)
