@@ -5,6 +5,7 @@ that `make cluster` fills, and on the PATH; a machine without it fails these tes
 was not rendered was not tested.
 """
 
+import atexit
 import json
 import os
 import re
@@ -12,7 +13,9 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import yaml
@@ -21,10 +24,14 @@ from tests.docs import pages
 
 CHARTS = pages.ROOT / "charts"
 NAMESPACE = "minidata"
+UMBRELLA = "platform"
+"""The chart that is made of all others."""
 _CACHE = "~/.cache/minidata"
-_KUBE_VERSION = "1.34"
+KUBE_VERSION = "1.34"
 """What `helm template` shall take the cluster for: its own guess depends on how it was built."""
 _LIMIT_SECONDS = 60
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe one in C, ten times as fast, where there is a C library."""
 
 Document = dict[str, Any]
 
@@ -82,6 +89,37 @@ def helm(*args: str, values: Mapping[str, Any] | None = None) -> str:
     return ended.stdout
 
 
+@cache
+def _charts_with_parts() -> Path:
+    """A copy of all charts in which the umbrella has its parts as they are now.
+
+    The packages of a working tree are what the parts were when somebody last built them.
+    """
+    folder = Path(mkdtemp(prefix="charts-"))
+    atexit.register(shutil.rmtree, folder)
+    built = shutil.ignore_patterns("*.tgz")
+    shutil.copytree(CHARTS, folder, ignore=built, dirs_exist_ok=True)
+    helm("dependency", "build", str(folder / UMBRELLA))
+    return folder
+
+
+def folder_of(chart: str) -> Path:
+    """Where helm finds a chart, and with it whatever it is made of."""
+    return (_charts_with_parts() if chart == UMBRELLA else CHARTS) / chart
+
+
+def value_sets(chart: str) -> dict[str, Mapping[str, Any]]:
+    """The values that a chart is tried with, by name: none, and those of its folder `ci`."""
+    files = sorted((CHARTS / chart / "ci").glob("*-values.yaml"))
+    named = {file.name.removesuffix("-values.yaml"): _read(file) for file in files}
+    return {"default": {}, **named}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return values
+
+
 def render(
     chart: str, values: Mapping[str, Any] | None = None, *, release: str | None = None
 ) -> list[Document]:
@@ -98,12 +136,12 @@ def render(
     text = helm(
         "template",
         release or chart,
-        str(CHARTS / chart),
+        str(folder_of(chart)),
         f"--namespace={NAMESPACE}",
-        f"--kube-version={_KUBE_VERSION}",
+        f"--kube-version={KUBE_VERSION}",
         values=values or {},
     )
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, Loader=_LOADER) if document]
 
 
 def lint(chart: str, values: Mapping[str, Any] | None = None) -> str:
@@ -112,8 +150,8 @@ def lint(chart: str, values: Mapping[str, Any] | None = None) -> str:
     Raises:
         HelmError: It found an error or a warning.
     """
-    strict = ("--strict", f"--kube-version={_KUBE_VERSION}")
-    return helm("lint", str(CHARTS / chart), *strict, values=values or {})
+    strict = ("--strict", f"--kube-version={KUBE_VERSION}")
+    return helm("lint", str(folder_of(chart)), *strict, values=values or {})
 
 
 # --- documents ----------------------------------------------------------------------------------
@@ -148,6 +186,11 @@ class Pod:
     def labels(self) -> dict[str, str]:
         """What selectors see."""
         return dict(self.metadata.get("labels", {}))
+
+
+def steady(owner: str) -> str:
+    """An owner without the digest that a Job has behind its name where it is no hook."""
+    return re.sub("-[0-9a-f]{8}$", "", owner)
 
 
 def pods(documents: list[Document]) -> Iterator[Pod]:

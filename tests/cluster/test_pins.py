@@ -8,11 +8,13 @@ import pytest
 import yaml
 
 from cluster import images, pins
+from tests.charts.support import UMBRELLA
 from tests.docs import pages
 
 MEMBERS = ("pyproject.toml", *(f"{member}/pyproject.toml" for member in images.WORKSPACE))
 DOCKERFILES = [f"{package}/Dockerfile" for package in images.OURS.values()]
-CHARTS = sorted(folder.name for folder in (pages.ROOT / "charts").iterdir() if folder.is_dir())
+CHARTS = sorted({file.parent.name for file in pages.ROOT.glob("charts/*/Chart.yaml")} - {UMBRELLA})
+"""The umbrella names no image itself."""
 BUILDS = ((*pins.HOST_TOOLS, pins.MINIO_SERVER, pins.FAKE_NODES), pins.NODE_PROGRAMS)
 LOADED = {*images.OURS, *pins.THIRD_PARTY_IMAGES}
 
