@@ -87,8 +87,11 @@ def _fill(folder: Path, volume: Document, files: Files) -> None:
 
 
 def _write(folder: Path, source: Document, files: Files) -> None:
-    texts = files[source.get("secretName") or source["name"]]
+    name = source.get("secretName") or source["name"]
+    texts = files.get(name, {}) if source.get("optional") else files[name]
     for item in source.get("items") or [{"key": key, "path": key} for key in texts]:
+        if source.get("optional") and item["key"] not in texts:
+            continue
         path = folder / item["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(texts[item["key"]], "utf-8")

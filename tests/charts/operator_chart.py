@@ -14,6 +14,8 @@ SECRETS = {
     "sales-operator-events": {"token"},
 }
 """What the operator asks for."""
+PUBLIC = {f"{name}-tls": {"tls.crt"} for name in ("minio", "postgres", "vault", "vault-injector")}
+"""What it looks at where it is there."""
 
 
 def settings_map(documents):

@@ -27,6 +27,8 @@ CHART = CHARTS / "minio"
 EVERYTHING = yaml.safe_load((CHART / "ci/everything-values.yaml").read_text("utf-8"))
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 WEBHOOK = {"enabled": True, "endpoint": "https://receiver.example:8443/events"}
+BOTH = {"prefix": "", "expireAfterDays": 1, "removeDeleteMarkers": True}
+"""What one rule of a lifecycle cannot say."""
 BUCKET_ARN = re.compile(r"arn:aws:s3:::[^/]+")
 
 
@@ -62,7 +64,8 @@ def test_a_machine_without_helm_is_told_where_it_is_looked_for(monkeypatch, tmp_
         ({"users": {"x": {"existingSecret": "x", "policy": ["x"]}}}, "/users/x"),
         ({"policies": {"x": [{"Effect": "allow", "Action": ["s3:*"]}]}}, "/policies/x/0/Effect"),
         ({"buckets": {"X": {}}}, "/buckets"),
-        ({"buckets": {"sales": {"lifecycle": [{"id": "x", "prefix": ""}]}}}, "/lifecycle/0"),
+        ({"buckets": {"sales": {"lifecycle": {"x": {"prefix": ""}}}}}, "/lifecycle/x"),
+        ({"buckets": {"sales": {"lifecycle": {"x": BOTH}}}}, "/lifecycle/x"),
         ({"securityContext": {"runAsUser": 0}}, "/securityContext/runAsUser"),
     ],
 )

@@ -3,6 +3,7 @@
 import io
 import json
 from functools import partial
+from secrets import token_hex
 
 import pytest
 import trustme
@@ -81,7 +82,7 @@ def test_bootstrap_sets_the_bucket_up_and_changes_nothing_when_repeated(cluster,
         assert configuration_of(cluster.client(SERVER)) == made
     assert made["versioning"] == "Enabled"
     assert made["encryption"] == {"SSEAlgorithm": "AES256"}
-    assert made["lifecycle"]["processed-retention"]["Expiration"]["Days"] == 365
+    assert made["lifecycle"].keys() == {"helm-test", "replaced-versions"}
     assert made["lifecycle"]["replaced-versions"]["NoncurrentVersionExpiration"] == {
         "NoncurrentDays": 30
     }
@@ -89,7 +90,7 @@ def test_bootstrap_sets_the_bucket_up_and_changes_nothing_when_repeated(cluster,
 
 
 def test_bootstrap_takes_away_what_is_no_longer_wanted(cluster):
-    """Lifecycle rules, a user's surplus policy, and the rights of a key that was replaced."""
+    """A rule set by hand, a user's surplus policy, and the rights of a key that was replaced."""
     generous = {"users": {"sales-operator": {"policies": ["sales-operator", "sales-pipeline"]}}}
     key = {"Bucket": "sales", "Key": "processed/a"}
     with cluster.server().begin():
@@ -98,12 +99,49 @@ def test_bootstrap_takes_away_what_is_no_longer_wanted(cluster):
         old, operator = cluster.client(PIPELINE), cluster.client(OPERATOR)
         assert operator.get_object(**key)
         cluster.secrets[PIPELINE] = user_keys()
-        assert cluster.bootstrap({"buckets": {"sales": {"lifecycle": []}}}).code == 0
+        expires = {"ID": "by-hand", "Status": "Enabled", "Filter": {"Prefix": ""}}
+        cluster.client(SERVER).put_bucket_lifecycle_configuration(
+            Bucket="sales",
+            LifecycleConfiguration={"Rules": [expires | {"Expiration": {"Days": 1}}]},
+        )
+        assert cluster.bootstrap({"buckets": {"sales": {"lifecycle": None}}}).code == 0
         assert denied(operator.get_object, **key)
         assert denied(old.get_object, **key)
         assert cluster.client(PIPELINE).get_object(**key)
         with pytest.raises(ClientError, match="NoSuchLifecycleConfiguration"):
             cluster.client(SERVER).get_bucket_lifecycle_configuration(Bucket="sales")
+
+
+def expiry_of(cluster, key):
+    """The rule by which the server says that an object will expire; none: it stays."""
+    client = cluster.client(SERVER)
+    client.put_object(Bucket="sales", Key=key, Body=b"a")
+    said = client.head_object(Bucket="sales", Key=key).get("Expiration", "")
+    return said.partition('rule-id="')[2].rstrip('"')
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"),
+    [
+        ("raw/a.csv", ""),
+        ("processed/a.csv", ""),
+        ("quarantine/a.csv", ""),
+        ("processed/.helm-test", "helm-test"),
+    ],
+)
+def test_no_original_expires_unless_somebody_asked_for_it(ready, key, rule):
+    assert expiry_of(ready, key) == rule
+
+
+def test_originals_expire_by_the_rule_whose_days_are_set(cluster):
+    rules = {
+        name: {"expireAfterDays": 9} for name in ("processed-retention", "quarantine-retention")
+    }
+    with cluster.server().begin():
+        assert cluster.bootstrap({"buckets": {"sales": {"lifecycle": rules}}}).code == 0
+        assert expiry_of(cluster, "processed/a.csv") == "processed-retention"
+        assert expiry_of(cluster, "quarantine/a.csv") == "quarantine-retention"
+        assert expiry_of(cluster, "raw/a.csv") == ""
 
 
 def test_bootstrap_follows_a_new_secret_key(cluster):
@@ -197,6 +235,42 @@ def test_bootstrap_gives_up_where_no_server_answers(cluster):
 
 
 # --- secrets ------------------------------------------------------------------------------------
+
+
+def readable_on_the_drive(cluster, text):
+    """The files of the server's drive that hold a text, as whoever took it away would see them."""
+    files = [path for path in (cluster.root / "StatefulSet/data").rglob("*") if path.is_file()]
+    assert files
+    return [path for path in files if text.encode() in path.read_bytes()]
+
+
+def store(cluster, secret, size):
+    """Have a user store an object without asking for encryption; returns what tells its content."""
+    content = token_hex(16)
+    body = content.encode() * (size // len(content))
+    key = {"Bucket": "sales", "Key": f"processed/{content[:8]}"}
+    cluster.client(secret).put_object(**key, Body=body)
+    assert cluster.client(SERVER).get_object(**key)["Body"].read() == body
+    return content
+
+
+@pytest.mark.parametrize("size", [1024, MIB], ids=["within its metadata", "in a file of its own"])
+def test_whoever_takes_the_drive_away_reads_nothing(ready, size):
+    """The bucket encrypts by itself: neither the writer nor the pipeline's settings ask for it."""
+    assert readable_on_the_drive(ready, store(ready, PIPELINE, size)) == []
+
+
+def test_no_secret_is_readable_on_the_drive(ready):
+    assert [text for text in ready.confidential() if readable_on_the_drive(ready, text)] == []
+
+
+@pytest.mark.parametrize("size", [1024, MIB], ids=["within its metadata", "in a file of its own"])
+def test_without_a_kms_key_the_drive_could_be_read(cluster, size):
+    """So the search above finds what is there."""
+    without_kms_key(cluster)
+    with cluster.server().begin():
+        cluster.client(SERVER).create_bucket(Bucket="sales")
+        assert readable_on_the_drive(cluster, store(cluster, SERVER, size)) != []
 
 
 def eavesdrop(cluster):

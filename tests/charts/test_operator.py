@@ -7,6 +7,7 @@ import yaml
 
 from certs.services import SERVICES
 from sales_api.names import PIPELINE, PLURAL
+from sales_operator.certificate import ends_of
 from sales_operator.metrics import REGISTRY
 from sales_operator.observed import Outcome
 from sales_operator.settings import Settings, Vault, read_settings
@@ -119,7 +120,8 @@ def test_all_objects_are_called_after_the_release(release, values, name):
 
 
 def test_certificate_names_the_service(default):
-    (ours,) = (s for s in SERVICES if f"{s.name}-tls" in secrets_of(pod_of(default, "Deployment")))
+    mounted = secrets_of(pod_of(default, "Deployment"))
+    (ours,) = (s for s in SERVICES if "tls.key" in mounted.get(f"{s.name}-tls", ()))
     host, _, _ = environ_of(container_of(default, "Pod"))["RECEIVER"].partition(":")
     assert host in ours.names(NAMESPACE)
     assert named(default, "Service", ours.name)
@@ -191,6 +193,21 @@ def test_all_files_that_the_settings_name_are_mounted(default, tmp_path):
     keys = [store.credentials / key for key in ("access_key", "secret_key")]
     for path in (*keys, store.ca_file, receiver.certificate, receiver.key, receiver.token):
         assert (tmp_path / path.relative_to("/")).is_file()
+
+
+@pytest.mark.parametrize("there", [(), ("minio-tls", "vault-tls")])
+def test_certificates_that_there_are_lie_where_the_operator_looks_for_them(
+    default, tmp_path, there
+):
+    """Those of Secrets that are missing don't keep the pod from starting."""
+    files = {name: dict.fromkeys(keys, "x") for name, keys in SECRETS.items()}
+    files |= {"minidata-ca": {"ca.crt": "x"}, "kube-root-ca.crt": {"ca.crt": "x"}}
+    files["operator"] = settings_map(default)["data"]
+    files |= {name: {"tls.crt": "x", "tls.key": "x"} for name in there}
+    LocalPod.make(pod_of(default, "Deployment"), tmp_path, files, {})
+    folder = tmp_path / settings_of(default).receiver.certificates.relative_to("/")
+    assert ends_of(folder).keys() == {"minidata-ca", *there}
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"tls.crt"}
 
 
 def test_runs_are_given_settings_that_the_pipeline_takes(documents):

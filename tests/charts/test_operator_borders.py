@@ -8,6 +8,7 @@ from sales_api.names import PIPELINE
 from tests.charts.operator_chart import (
     ELSEWHERE,
     EVERYTHING,
+    PUBLIC,
     SECRETS,
     metadata_of,
     settings_of,
@@ -46,15 +47,17 @@ def documents(request):
 
 
 def test_each_pod_mounts_the_named_secrets_and_no_key_more(default):
-    assert secrets_of(pod_of(default, "Deployment")) == SECRETS
+    assert secrets_of(pod_of(default, "Deployment")) == SECRETS | PUBLIC
     assert secrets_of(pod_of(default, "Pod")) == {}
     assert of_kind(default, "Secret") == []
 
 
 def test_secrets_may_be_called_otherwise():
     kinds = ("tls", "objectStore", "events")
-    found = render("operator", {kind: {"existingSecret": kind.lower()} for kind in kinds})
-    assert secrets_of(pod_of(found, "Deployment")).keys() == {kind.lower() for kind in kinds}
+    values = {kind: {"existingSecret": kind.lower()} for kind in kinds}
+    found = render("operator", values | {"certificates": ["store-tls"]})
+    names = {"store-tls", *(kind.lower() for kind in kinds)}
+    assert secrets_of(pod_of(found, "Deployment")).keys() == names
 
 
 def test_token_of_the_api_server_lies_where_clients_look_and_is_short_lived(default):

@@ -8,7 +8,7 @@ import pytest
 from sales_operator.receiver import Token
 from sales_operator.settings import read_settings
 from tests.charts.local_pod import LocalPod
-from tests.charts.operator_chart import SECRETS, settings_of
+from tests.charts.operator_chart import PUBLIC, SECRETS, settings_of
 from tests.charts.support import (
     HelmError,
     named,
@@ -50,7 +50,8 @@ def operator_of(documents):
 
 
 def test_no_secret_is_mounted_but_the_certificate(vaulted):
-    assert secrets_of(pod_of(vaulted, "Deployment")) == {"operator-tls": SECRETS["operator-tls"]}
+    wanted = {"operator-tls": SECRETS["operator-tls"]} | PUBLIC
+    assert secrets_of(pod_of(vaulted, "Deployment")) == wanted
 
 
 def test_operator_is_the_same_with_and_without(plain, vaulted):

@@ -189,7 +189,7 @@ def test_server_has_time_to_end_and_is_alone(default):
 
 def test_probes_come_the_way_clients_do(default):
     server = container_of(default, "postgres")
-    for kind in ("startup", "liveness", "readiness"):
+    for kind in ("startup", "liveness"):
         command = " ".join(server[f"{kind}Probe"]["exec"]["command"])
         assert "pg_isready" in command
         assert "host=127.0.0.1 sslmode=require" in command
@@ -200,7 +200,7 @@ def test_a_server_that_recovers_is_alive_but_not_ready(default):
     server = container_of(default, "postgres")
     alive = {server[f"{kind}Probe"]["exec"]["command"][-1] for kind in ("startup", "liveness")}
     assert {line.rpartition("; ")[2] for line in alive} == {"test $? -le 1"}
-    assert server["readinessProbe"]["exec"]["command"][0] == "pg_isready"
+    assert server["readinessProbe"]["exec"]["command"] == ["sh", "/etc/postgresql/ready.sh"]
 
 
 def test_volume_is_claimed_and_outlives_the_release(default):

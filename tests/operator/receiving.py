@@ -62,6 +62,7 @@ class Serving:
             certificate=self.folder / "tls/tls.crt",
             key=self.folder / "tls/tls.key",
             token=self.folder / "events/token",
+            certificates=self.folder / "certificates",
         )
 
     @contextmanager

@@ -7,6 +7,7 @@ import pytest
 
 from sales_api.ingest import SalesIngestStatus
 from sales_operator.conditions import Reason, Type
+from sales_operator.metrics import REGISTRY
 from sales_operator.notices import TURNS, Happening
 from sales_operator.observed import Outcome
 from tests.docs import pages
@@ -74,6 +75,13 @@ def test_each_number_of_the_status_is_documented():
     told_elsewhere = {"observedGeneration", "conditions"}
     aliases = {field.alias for field in SalesIngestStatus.model_fields.values()} - told_elsewhere
     assert {alias for alias in aliases if f"`{alias}" not in part} == set()
+
+
+def test_each_metric_is_documented_once_and_no_other():
+    counted = {f"{m.name}_total" if m.type == "counter" else m.name for m in REGISTRY.collect()}
+    # The receiver shows this one while it serves.
+    wanted = counted | {"sales_operator_certificate_expiry_timestamp_seconds"}
+    assert sorted(cell for cell in first_cells("Metrics") if cell != "Metric") == sorted(wanted)
 
 
 @pytest.mark.parametrize("reason", sorted(problems()))

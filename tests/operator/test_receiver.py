@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import http.client
 import logging
+import shutil
 import socket
 import ssl
 import time
@@ -181,7 +182,7 @@ def test_metrics_are_shown_as_prometheus_reads_them(receiver):
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert 'sales_operator_events_total{result="ignored"}' in answer.text
-    assert f"\n{EXPIRY} " in answer.text
+    assert f'\n{EXPIRY}{{certificate="receiver"}} ' in answer.text
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,21 @@ def shown_to(receiver, context=None):
         context.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         return connection.getpeercert(binary_form=True)
+
+
+def ends_told():
+    """When certificates end, by name, as the metrics say."""
+    metrics = [metric for metric in REGISTRY.collect() if metric.name == EXPIRY]
+    return {s.labels["certificate"]: s.value for metric in metrics for s in metric.samples}
+
+
+def bring_other(receiver, ca, name, ends):
+    """A certificate that another server shows, in the folder where its Secret is mounted."""
+    leaf = ca.issue_cert("localhost", not_after=ends)
+    folder = receiver.folder / "certificates" / name
+    folder.parent.mkdir(exist_ok=True)
+    chain = [*leaf.cert_chain_pems, ca.cert_pem]
+    mount(folder, {"tls.crt": b"".join(pem.bytes() for pem in chain)})
 
 
 def encrypted(key):
@@ -333,7 +349,34 @@ def test_end_of_the_certificate_is_a_metric(receiver):
     """Of the one that is shown now; nothing is left of it once nobody serves."""
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=9)
     lay_out(receiver.folder, trustme.CA(), not_after=ends)
-    assert REGISTRY.get_sample_value(EXPIRY) == ends.timestamp()
+    assert ends_told() == {"receiver": ends.timestamp()}
+
+
+def test_ends_of_others_are_told_as_they_are_when_somebody_asks(receiver):
+    """Whatever comes, is renewed, or goes meanwhile, and whatever stands behind the first one."""
+    day = datetime.now(UTC).replace(microsecond=0)
+    ca = trustme.CA()
+    bring_other(receiver, ca, "minio-tls", day + timedelta(days=1))
+    bring_other(receiver, ca, "vault-tls", day + timedelta(days=2))
+    ends = ends_told()
+    assert ends["minio-tls"] == (day + timedelta(days=1)).timestamp()
+    assert ends["vault-tls"] == (day + timedelta(days=2)).timestamp()
+    bring_other(receiver, ca, "minio-tls", day + timedelta(days=90))
+    shutil.rmtree(receiver.folder / "certificates/vault-tls")
+    ends = ends_told()
+    assert ends.keys() == {"minio-tls", "receiver"}
+    assert ends["minio-tls"] == (day + timedelta(days=90)).timestamp()
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate", b"\xff"])
+def test_what_is_no_certificate_counts_as_ended(receiver, content):
+    """So that there is an alert, and the others are told all the same."""
+    file = receiver.folder / "certificates/minio-tls/tls.crt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    ends = ends_told()
+    assert ends["minio-tls"] == 0
+    assert ends["receiver"] > 0
 
 
 @pytest.mark.parametrize("year", [2049, 2050, 2123])
@@ -350,7 +393,7 @@ def test_without_a_certificate_it_does_not_start(laid_out, missing):
     (laid_out.folder / "tls" / missing).unlink()
     with pytest.raises(CertificateError, match=r"tls\.crt and .*tls\.key"), laid_out.up():
         pass
-    assert REGISTRY.get_sample_value(EXPIRY) is None
+    assert ends_told() == {}
 
 
 def test_address_in_use_is_an_error_and_nothing_stays_behind(receiver):

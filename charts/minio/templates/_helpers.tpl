@@ -162,14 +162,16 @@ securityContext:
 {{/* A bucket's lifecycle configuration as JSON; nothing without rules. */}}
 {{- define "minio.lifecycle" -}}
 {{- $rules := list }}
-{{- range .lifecycle }}
-{{- $rule := dict "ID" .id "Status" "Enabled" "Filter" (dict "Prefix" .prefix) }}
-{{- with .expireAfterDays }}{{ $_ := set $rule "Expiration" (dict "Days" (int .)) }}{{ end }}
-{{- if .removeDeleteMarkers }}{{ $_ := set $rule "Expiration" (dict "ExpiredObjectDeleteMarker" true) }}{{ end }}
-{{- with .expireNoncurrentAfterDays }}
-{{- $_ := set $rule "NoncurrentVersionExpiration" (dict "NoncurrentDays" (int .)) }}
+{{- range $id, $rule := .lifecycle }}
+{{- $effects := dict }}
+{{- with $rule.expireAfterDays }}{{ $_ := set $effects "Expiration" (dict "Days" (int .)) }}{{ end }}
+{{- if $rule.removeDeleteMarkers }}{{ $_ := set $effects "Expiration" (dict "ExpiredObjectDeleteMarker" true) }}{{ end }}
+{{- with $rule.expireNoncurrentAfterDays }}
+{{- $_ := set $effects "NoncurrentVersionExpiration" (dict "NoncurrentDays" (int .)) }}
 {{- end }}
-{{- $rules = append $rules $rule }}
+{{- if $effects }}
+{{- $rules = append $rules (merge $effects (dict "ID" $id "Status" "Enabled" "Filter" (dict "Prefix" $rule.prefix))) }}
+{{- end }}
 {{- end }}
 {{- if $rules }}{{ dict "Rules" $rules | toPrettyJson }}{{ end }}
 {{- end }}

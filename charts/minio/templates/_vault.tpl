@@ -121,7 +121,8 @@ would begin another setting. */}}
 
 {{/* The config.env of the server. */}}
 {{- define "minio.vaultServer" -}}
-{{- $keys := dict "MINIO_ROOT_USER" "root_user" "MINIO_ROOT_PASSWORD" "root_password" "MINIO_KMS_SECRET_KEY" "kms_key" }}
+{{- $keys := dict "MINIO_ROOT_USER" "root_user" "MINIO_ROOT_PASSWORD" "root_password" }}
+{{- if not .Values.kes.enabled }}{{ $_ := set $keys "MINIO_KMS_SECRET_KEY" "kms_key" }}{{ end }}
 {{- include "minio.vaultSettings" (dict "root" . "path" .Values.config.vaultPath "keys" $keys) }}
 {{- if .Values.webhook.enabled }}
 {{- $keys := dict "MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_SALES" "token" }}

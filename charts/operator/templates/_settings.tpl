@@ -68,6 +68,7 @@ receiver:
   port: 8443
   certificate: /etc/sales-operator/tls/tls.crt
   key: /etc/sales-operator/tls/tls.key
+  certificates: /etc/sales-operator/certificates
   token: /etc/sales-operator/events/token
 leadership:
   lease: {{ include "operator.fullname" . | quote }}

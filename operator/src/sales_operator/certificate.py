@@ -1,4 +1,7 @@
-"""The receiver's certificate: whoever connects is shown the newest, without a restart."""
+"""The receiver's certificate: whoever connects is shown the newest, without a restart.
+
+And when it and those of others end.
+"""
 
 import logging
 import ssl
@@ -94,7 +97,22 @@ def _no_password() -> str:
     return ""
 
 
-# --- when it ends -------------------------------------------------------------------------------
+# --- when it ends, and when others do -----------------------------------------------------------
+
+
+def ends_of(folder: Path) -> dict[str, float]:
+    """When the certificates in NAME/tls.crt below a folder end, by name, in seconds since 1970.
+
+    One that cannot be read counts as ended long ago, so that somebody looks at it.
+    """
+    return {file.parent.name: _end_of(file) for file in folder.glob("*/tls.crt")}
+
+
+def _end_of(file: Path) -> float:
+    try:
+        return not_after(file.read_text("utf-8")).timestamp()
+    except (OSError, ValueError):
+        return 0.0
 
 
 def not_after(pem: str) -> datetime:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from sales_operator import settings
-from sales_operator.certificate import Certificate
+from sales_operator.certificate import Certificate, ends_of
 from sales_operator.events import UnreadableError, created
 from sales_operator.metrics import EVENTS
 
@@ -55,7 +57,7 @@ async def serving(
         OSError: The address is taken or is not ours.
     """
     certificate = Certificate(where.certificate, where.key)
-    with _expiry_shown(certificate, registry):
+    with _shown(_Expiry(certificate, where.certificates), registry):
         app = _application(_Desk(Token(where.token), wake), health, readiness, registry)
         runner = web.AppRunner(
             app, access_log=None, logger=_http_log, shutdown_timeout=_LEAVE_SECONDS
@@ -178,16 +180,29 @@ def _showing(registry: CollectorRegistry) -> Handler:
     return show
 
 
+@dataclass(frozen=True)
+class _Expiry(Collector):
+    """When certificates end, read anew whenever somebody asks."""
+
+    own: Certificate
+    others: Path
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric with all of them; the receiver's own is the one that it shows."""
+        metric = GaugeMetricFamily(
+            "sales_operator_certificate_expiry_timestamp_seconds",
+            "When a certificate ends, in seconds since 1970.",
+            labels=["certificate"],
+        )
+        for name, end in (ends_of(self.others) | {"receiver": self.own.expiry()}).items():
+            metric.add_metric([name], end)
+        yield metric
+
+
 @contextmanager
-def _expiry_shown(certificate: Certificate, registry: CollectorRegistry) -> Iterator[None]:
-    gauge = Gauge(
-        "sales_operator_certificate_expiry_timestamp_seconds",
-        "When the receiver's certificate ends, in seconds since 1970.",
-        registry=None,
-    )
-    gauge.set_function(certificate.expiry)
-    registry.register(gauge)
+def _shown(collector: Collector, registry: CollectorRegistry) -> Iterator[None]:
+    registry.register(collector)
     try:
         yield
     finally:
-        registry.unregister(gauge)
+        registry.unregister(collector)

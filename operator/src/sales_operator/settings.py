@@ -43,6 +43,8 @@ class Receiver(_Part):
     """0: any free one."""
     certificate: Path = Path("/etc/sales-operator/tls/tls.crt")
     key: Path = Path("/etc/sales-operator/tls/tls.key")
+    certificates: Path = Path("/etc/sales-operator/certificates")
+    """Folder with NAME/tls.crt of each certificate of others whose end the metrics tell."""
     token: Path = Path("/etc/sales-operator/events/token")
     """File with the bearer token that the object store must show."""
 
