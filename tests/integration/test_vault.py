@@ -23,7 +23,11 @@ CANARIES = ("pw-canary-1", "sk-canary-2")
 SECRETS = {
     "database": {"username": "etl", "password": "pw-canary-1"},
     "object-store": {"access_key": "AK", "secret_key": "sk-canary-2"},
-    "pseudonym": {"key": base64.b64encode(KEY).decode(), "key_version": "3"},
+    "pseudonym": {
+        "key": base64.b64encode(KEY).decode(),
+        "key_version": "3",
+        "previous_keys": {"2": base64.b64encode(KEY[::-1]).decode()},
+    },
 }
 POLICY = 'path "kv/data/sales/*" { capabilities = ["read"] }'
 ROLE = {
@@ -132,6 +136,7 @@ def test_good_token_gets_all_three(settings, world):
     assert credentials.object_store.secret_key.get_secret_value() == "sk-canary-2"
     assert credentials.pseudonym.key.get_secret_value() == KEY
     assert credentials.pseudonym.key_version == 3
+    assert credentials.pseudonym.earlier() == {2: KEY[::-1]}
 
 
 def test_token_is_revoked_after_loading(settings, world):

@@ -130,6 +130,52 @@ def test_customer_key_never_meets_an_address():
     assert keyed(key) not in out["email_hash"]
 
 
+def earlier_pseudonyms(rows, **privacy):
+    anonymise = Anonymiser(Privacy(**privacy), KEY, {1: b"first", 2: b"second"})
+    return sorted(anonymise.earlier_pseudonyms(frame(rows)).rows())
+
+
+def test_earlier_keys_tell_each_customer_once():
+    """Beside the pseudonym that the rows carry, however often and however an address is spelled."""
+    rows = [sale("ORD-000001", customer_email=email) for email in [*EMAILS, *EMAILS]]
+
+    got = earlier_pseudonyms(rows)
+
+    expected = {
+        (keyed(email), keyed(email, key), version)
+        for email in EMAILS
+        for version, key in {1: b"first", 2: b"second"}.items()
+    }
+    assert got == sorted(expected)
+    assert len(got) == 2 * len({email.lower() for email in EMAILS})
+
+
+def test_earlier_keys_of_a_customer_key():
+    """It is kept apart from addresses under each key."""
+    row = sale("ORD-000001")
+    key = row.pop("customer_email")
+    text = f"customer-key\x1f{key}"
+
+    got = earlier_pseudonyms([{**row, "customer_key": key}])
+
+    assert got == sorted(
+        (keyed(text), keyed(text, key), version)
+        for version, key in {1: b"first", 2: b"second"}.items()
+    )
+
+
+def test_earlier_keys_where_there_is_nothing_to_find():
+    """No earlier key, no key at all, no rows: an empty frame of the same columns."""
+    rows = frame([sale("ORD-000001")])
+    none = Anonymiser(Privacy(), KEY).earlier_pseudonyms(rows)
+
+    assert none.is_empty()
+    assert earlier_pseudonyms([sale("ORD-000001")], email=EmailPseudonym.SHA256) == []
+    with_keys = Anonymiser(Privacy(), KEY, {1: b"first"})
+    assert with_keys.earlier_pseudonyms(rows.clear()).equals(none)
+    assert with_keys.earlier_pseudonyms(rows).schema == none.schema
+
+
 def test_batch_without_rows():
     """Comes out without rows, in the same columns."""
     row = sale("ORD-000001")

@@ -267,6 +267,85 @@ def test_short_key_is_refused(folder, size):
     assert "openssl rand -base64 32" in error.mend
 
 
+# --- keys of earlier times ----------------------------------------------------------------------
+
+
+def _text(first: int) -> str:
+    """A key of its own, in base64."""
+    return base64.b64encode(bytes(range(first, first + MIN_KEY_BYTES))).decode()
+
+
+EARLIER = {"1": _text(1), "2": _text(2)}
+ROTATED = {"key": _text(3), "key_version": 3}
+
+
+@pytest.mark.parametrize("previous", [EARLIER, json.dumps(EARLIER)], ids=["map", "text"])
+def test_earlier_keys_are_found_by_version(folder, previous):
+    """As Vault keeps a map, or as text where a field can hold nothing else."""
+    (folder / "pseudonym").write_text(json.dumps({**ROTATED, "previous_keys": previous}))
+    pseudonym = _load(folder).pseudonym
+    assert pseudonym.earlier() == {n: base64.b64decode(EARLIER[str(n)]) for n in (1, 2)}
+    assert list(pseudonym.checks()) == [3, 1, 2]
+    assert not any(
+        text in f"{pseudonym!r} {pseudonym.model_dump_json()}" for text in EARLIER.values()
+    )
+
+
+def test_earlier_keys_may_be_mounted(folder):
+    (folder / "pseudonym").unlink()
+    _mount(folder, "pseudonym", {**ROTATED, "previous_keys": json.dumps(EARLIER)})
+    assert _load(folder).pseudonym.earlier().keys() == {1, 2}
+
+
+def test_without_earlier_keys_there_are_none(folder):
+    assert _load(folder).pseudonym.earlier() == {}
+
+
+def test_a_check_tells_keys_apart_and_is_none():
+    """It depends on the key alone, and is too short to be one."""
+    checks = [PseudonymKey(key=SecretBytes(KEY), key_version=n).checks()[n] for n in (1, 2)]
+    other = PseudonymKey(key=SecretBytes(KEY[::-1]), key_version=1).checks()[1]
+    assert checks[0] == checks[1] != other
+    assert len(checks[0]) == 16
+
+
+@pytest.mark.parametrize(
+    ("previous", "what"),
+    [
+        (CANARY, "field previous_keys is not a map, or a JSON object, of versions and keys"),
+        ([CANARY], "field previous_keys is not a map, or a JSON object, of versions and keys"),
+        (None, "field previous_keys is not a map, or a JSON object, of versions and keys"),
+        (
+            json.dumps([["1", EARLIER["1"]]]),
+            "field previous_keys is not a map, or a JSON object, of versions and keys",
+        ),
+        ("[" * 100_000, "field previous_keys is not a map, or a JSON object, of versions and keys"),
+        ({CANARY: "1"}, "a version in field previous_keys is not a whole number"),
+        ({"0": EARLIER["1"]}, "a version in field previous_keys is less than 1"),
+        ({"1": f"{CANARY}!"}, "a key in field previous_keys is not base64"),
+        ({"1": [CANARY]}, "a key in field previous_keys is not text"),
+        ({"1": "AAAA"}, "a key in field previous_keys has fewer than 32 bytes once decoded"),
+        ({"3": EARLIER["1"]}, "field previous_keys has a version that is not below key_version"),
+        ({"4": EARLIER["1"]}, "field previous_keys has a version that is not below key_version"),
+        ({"1": ROTATED["key"]}, "field previous_keys has a version or a key twice"),
+        ({"1": _text(1), "2": _text(1)}, "field previous_keys has a version or a key twice"),
+        ({"1": _text(1), "01": _text(2)}, "field previous_keys has a version or a key twice"),
+        (
+            f'{{"1": "{_text(1)}", "1": "{_text(2)}"}}',
+            "field previous_keys has a version or a key twice",
+        ),
+        ({str(n): _text(n) for n in range(1, 7)}, "field previous_keys has more than 5 keys"),
+    ],
+)
+def test_unusable_earlier_keys_are_told_not_quoted(folder, previous, what):
+    """Neither a version nor a key is shown: one may have been written in the other's place."""
+    newest = {"key": _text(100), "key_version": 100} if what.endswith("5 keys") else ROTATED
+    error = _fault_in(folder, "pseudonym", {**newest, "previous_keys": previous})
+    assert what in error.what
+    assert error.code == "credentials.invalid"
+    assert not any(text in str(error) for text in EARLIER.values())
+
+
 def test_all_faults_are_told_at_once(folder):
     """Two faults in one file cost one attempt, not two."""
     error = _fault_in(folder, "database", {})

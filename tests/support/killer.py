@@ -98,14 +98,31 @@ AGAIN = {
 }
 """Points on the way of a refused object that is read again and loaded."""
 
+ROTATION = {
+    "after the new key is known": after("warehouse:Warehouse.run", argument="insert_pseudonym_key"),
+    "after double customers are found": after(
+        "warehouse:Warehouse.run", argument="find_double_customers"
+    ),
+    "after double customers are joined": after(
+        "warehouse:Warehouse.run", argument="join_double_customers"
+    ),
+    "after customers got new pseudonyms": after(
+        "warehouse:Warehouse.run", argument="rekey_customers"
+    ),
+    "after the aliases": after("warehouse:Warehouse.run", argument="insert_aliases"),
+    "before the rotated commit": after("run:ObjectRun._read_in_any_encoding"),
+    "after the rotated commit": after("run:ObjectRun._load_once"),
+}
+"""Points on the way of an object whose customers have rows under earlier keys."""
+
 MIGRATION = {
     "before the first migration": after("warehouse:Warehouse.execute_script"),
     "after the first script": after("warehouse:Warehouse.execute_script", nth=2),
-    "after the last script": after("warehouse:Warehouse.execute_script", nth=3),
+    "after the last script": after("warehouse:Warehouse.execute_script", nth=4),
     "before the migration's commit": after("migrate:_apply", nth=2),
 }
 
-POINTS = LOAD | FIRST_LOAD | REFUSAL | AGAIN | MIGRATION
+POINTS = LOAD | FIRST_LOAD | REFUSAL | AGAIN | ROTATION | MIGRATION
 
 
 def arm(point: Point, act: Callable[[], None]) -> None:

@@ -5,7 +5,8 @@ E-mail addresses become keyed pseudonyms: the same address, in any case of lette
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import polars as pl
 
@@ -17,7 +18,9 @@ REDACTED = "[redacted]"
 _BLOCK_BYTES = 64
 _MAX_INITIALS = 3
 _MAX_SEEN = 200_000
-"""Pseudonyms kept at hand: some 60 MB at most."""
+"""Pseudonyms kept at hand for each key: some 60 MB at most."""
+_NO_KEYS: Mapping[int, bytes] = MappingProxyType({})
+_PSEUDONYMS = {"email_hash": pl.String, "earlier_hash": pl.String, "key_version": pl.Int32}
 
 _EXTENSION = r"(?i)(?:x|ext|extension|#)[\s.:=]*[0-9]*[\s)\]]*$"
 _SHAPED = ("product_rating", "discounted_price", "original_price", "discount_percentage",
@@ -39,12 +42,18 @@ class Anonymiser:
     Args:
         privacy: What to keep, and how.
         key: The secret key of the pseudonyms.
+        earlier: Keys that were used before this one, by version.
     """
 
-    def __init__(self, privacy: Privacy, key: bytes) -> None:
+    def __init__(
+        self, privacy: Privacy, key: bytes, earlier: Mapping[int, bytes] = _NO_KEYS
+    ) -> None:
         self._privacy = privacy
-        self._seen: dict[str, str] = {}
-        self._digest = _pseudonym_of(privacy.email, key)
+        keyed = privacy.email is EmailPseudonym.HMAC_SHA256
+        self._pseudonym = _Pseudonyms(_hmac_sha256(key) if keyed else _sha256)
+        self._earlier = {
+            version: _Pseudonyms(_hmac_sha256(earlier[version])) for version in earlier if keyed
+        }
 
     def __call__(self, accepted: pl.DataFrame) -> pl.DataFrame:
         """Accepted rows without clear personal data.
@@ -53,17 +62,58 @@ class Anonymiser:
             The frame with `email_hash`, `customer_name`, `phone_redacted` and `address_redacted`
             in place of the customer's columns.
         """
-        identity = CUSTOMER_KEY if CUSTOMER_KEY in accepted.columns else "customer_email"
+        identity = _identity(accepted)
         return accepted.select(
             pl.exclude("customer_email", CUSTOMER_KEY, "customer_name", "customer_phone",
                        "customer_address"),
-            self._pseudonym(identity).alias("email_hash"),
+            self._pseudonym.of(identity).alias("email_hash"),
             self._name().alias("customer_name"),
             redacted_phone(pl.col("customer_phone")).alias("phone_redacted"),
             pl.lit(REDACTED).alias("address_redacted"),
         )  # fmt: skip
 
-    def _pseudonym(self, identity: str) -> pl.Expr:
+    def earlier_pseudonyms(self, accepted: pl.DataFrame) -> pl.DataFrame:
+        """What earlier keys make of the customers of these rows, so that they are found again.
+
+        Returns:
+            `email_hash`, `earlier_hash` and `key_version`; each customer once for each such key.
+        """
+        if not self._earlier:
+            return pl.DataFrame(schema=_PSEUDONYMS)
+        identity = _identity(accepted)
+        customers = accepted.select(pl.col(identity).str.to_lowercase().unique())
+        return pl.concat(
+            customers.select(
+                self._pseudonym.of(identity).alias("email_hash"),
+                pseudonyms.of(identity).alias("earlier_hash"),
+                pl.lit(version, dtype=pl.Int32).alias("key_version"),
+            )
+            for version, pseudonyms in self._earlier.items()
+        )
+
+    def _name(self) -> pl.Expr:
+        match self._privacy.customer_name:
+            case CustomerName.KEEP:
+                return pl.col("customer_name")
+            case CustomerName.DROP:
+                return pl.lit(None, dtype=pl.String)
+            case CustomerName.INITIALS:
+                return initials(pl.col("customer_name"))
+
+
+def _identity(accepted: pl.DataFrame) -> str:
+    return CUSTOMER_KEY if CUSTOMER_KEY in accepted.columns else "customer_email"
+
+
+class _Pseudonyms:
+    """Those of one key, the latest of them at hand: a customer comes back, and a digest is dear."""
+
+    def __init__(self, digest: Callable[[bytes], str]) -> None:
+        self._digest = digest
+        self._seen: dict[str, str] = {}
+
+    def of(self, identity: str) -> pl.Expr:
+        """Those of a column."""
         lowered = pl.col(identity).str.to_lowercase()
         # A key made of other columns must never meet an address that reads the same.
         prefix = b"" if identity == "customer_email" else b"customer-key\x1f"
@@ -76,7 +126,6 @@ class Anonymiser:
         return lowered.map_batches(digest_all, return_dtype=pl.String)
 
     def _remembered(self, prefix: bytes, text: str) -> str:
-        # A customer comes back within a file, and a digest is dear.
         known = self._seen.get(text)
         if known is None:
             if len(self._seen) >= _MAX_SEEN:
@@ -84,20 +133,9 @@ class Anonymiser:
             known = self._seen[text] = self._digest(prefix + text.encode())
         return known
 
-    def _name(self) -> pl.Expr:
-        match self._privacy.customer_name:
-            case CustomerName.KEEP:
-                return pl.col("customer_name")
-            case CustomerName.DROP:
-                return pl.lit(None, dtype=pl.String)
-            case CustomerName.INITIALS:
-                return initials(pl.col("customer_name"))
 
-
-def _pseudonym_of(how: EmailPseudonym, key: bytes) -> Callable[[bytes], str]:
-    if how is EmailPseudonym.SHA256:
-        return lambda text: hashlib.sha256(text).hexdigest()
-    return _hmac_sha256(key)
+def _sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def _hmac_sha256(key: bytes) -> Callable[[bytes], str]:

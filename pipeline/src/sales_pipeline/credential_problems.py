@@ -8,6 +8,9 @@ from sales_pipeline.errors import ConfigurationError
 MIN_KEY_BYTES: Final = 32
 """As long as the hash it drives: a shorter key is easier to guess than SHA-256 to break."""
 
+MAX_EARLIER_KEYS: Final = 5
+"""Each of them is one more hash for every customer of a file."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -105,5 +108,9 @@ FAULTS: Final = {
     "int_parsing": "is not a whole number",
     "int_from_float": "is not a whole number",
     "greater_than_equal": "is less than 1",
+    "versions": "is not a map, or a JSON object, of versions and keys",
+    "not_earlier": "has a version that is not below key_version",
+    "repeated": "has a version or a key twice",
+    "too_long": f"has more than {MAX_EARLIER_KEYS} keys",
 }
 """Our words for pydantic's: its own may quote the value."""

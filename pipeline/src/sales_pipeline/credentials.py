@@ -10,6 +10,9 @@ has been let go: `from None` would hide the cause from print, yet leave it in re
 """
 
 import base64
+import hashlib
+import hmac
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,12 +29,16 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from sales_pipeline import credential_problems as problems
 from sales_pipeline import vault
-from sales_pipeline.credential_problems import MIN_KEY_BYTES, Problem
+from sales_pipeline.credential_problems import MAX_EARLIER_KEYS, MIN_KEY_BYTES, Problem
 from sales_pipeline.settings import Settings
 from sales_pipeline.vault import Document
 
@@ -57,6 +64,35 @@ def _long_enough(key: SecretBytes) -> SecretBytes:
     if len(key) < MIN_KEY_BYTES:
         raise PydanticCustomError("short_key", "short key")
     return key
+
+
+def _earlier_keys(value: object, validated: ValidatorFunctionWrapHandler) -> dict[int, SecretBytes]:
+    pairs = _pairs(value)
+    keys: dict[int, SecretBytes] = validated(dict(pairs))
+    if len(keys) < len(pairs):
+        raise PydanticCustomError("repeated", "repeated")
+    return keys
+
+
+def _pairs(value: object) -> tuple[tuple[object, object], ...]:
+    """The fields of a map, or of a JSON object where a secret can hold nothing but text."""
+    if isinstance(value, dict):
+        return tuple(value.items())
+    try:
+        # As pairs, an object is told from an array, and what it says twice is seen.
+        found = json.loads(value, object_pairs_hook=tuple) if isinstance(value, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, tuple):
+        raise PydanticCustomError("versions", "no versions")
+    return found
+
+
+_Key = Annotated[SecretBytes, BeforeValidator(_decode_key), AfterValidator(_long_enough)]
+_Version = Annotated[int, Field(ge=1)]
+_CHECKED: Final = b"key-check\x1f"
+"""No address and no customer key is written so."""
+_CHECK_DIGITS: Final = 16
 
 
 class _Secret(BaseModel):
@@ -85,10 +121,36 @@ class ObjectStoreLogin(_Secret):
 class PseudonymKey(_Secret):
     """What e-mail addresses are hashed with; without it no dictionary finds them again."""
 
-    key: Annotated[SecretBytes, BeforeValidator(_decode_key), AfterValidator(_long_enough)]
+    key: _Key
     """The key itself, already decoded."""
-    key_version: int = Field(ge=1)
+    key_version: _Version
     """Stored beside each hash, so that hashes of two keys are never taken for one another."""
+    previous_keys: Annotated[
+        dict[_Version, _Key], Field(max_length=MAX_EARLIER_KEYS), WrapValidator(_earlier_keys)
+    ] = Field(default_factory=dict)
+    """Keys that were used before, by version: they find customers whom the warehouse knows."""
+
+    @field_validator("previous_keys")
+    @classmethod
+    def _differ(cls, keys: dict[int, SecretBytes], info: ValidationInfo) -> dict[int, SecretBytes]:
+        if any(version >= info.data.get("key_version", version + 1) for version in keys):
+            raise PydanticCustomError("not_earlier", "not earlier")
+        all_keys = [*keys.values(), *filter(None, [info.data.get("key")])]
+        if len({key.get_secret_value() for key in all_keys}) < len(all_keys):
+            raise PydanticCustomError("repeated", "repeated")
+        return keys
+
+    def earlier(self) -> dict[int, bytes]:
+        """The earlier keys by version."""
+        return {version: key.get_secret_value() for version, key in self.previous_keys.items()}
+
+    def checks(self) -> dict[int, str]:
+        """For each version what tells its key from any other, and gives no key away."""
+        keys = {self.key_version: self.key.get_secret_value(), **self.earlier()}
+        return {
+            version: hmac.new(key, _CHECKED, hashlib.sha256).hexdigest()[:_CHECK_DIGITS]
+            for version, key in keys.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -167,7 +229,11 @@ def _parse(model: type[M], document: Document) -> M:
 def _describe(loc: tuple[int | str, ...], kind: str) -> str:
     if not loc:
         return "the content is not a JSON object"
-    return f"field {loc[0]} {problems.FAULTS.get(kind, 'has a value that cannot be used')}"
+    part = "field"
+    if len(loc) > 1:
+        # Neither is told: whoever takes the one for the other has written a key as the version.
+        part = "a version in field" if loc[-1] == "[key]" else "a key in field"
+    return f"{part} {loc[0]} {problems.FAULTS.get(kind, 'has a value that cannot be used')}"
 
 
 def _expected(model: type[BaseModel]) -> str:

@@ -7,8 +7,9 @@ from datetime import date
 import polars as pl
 
 from sales_api.report import Rows
-from sales_pipeline import ledger
+from sales_pipeline import customers, ledger
 from sales_pipeline.anonymise import REDACTED
+from sales_pipeline.customers import Keys
 from sales_pipeline.star import StarRows
 from sales_pipeline.warehouse import Warehouse
 
@@ -53,6 +54,7 @@ class StagedBatch:
     """What one batch adds to the staging tables, as CSV for COPY."""
 
     customers: bytes
+    pseudonyms: bytes
     products: bytes
     sales: bytes
     dates: set[date]
@@ -60,10 +62,11 @@ class StagedBatch:
     accepted: int
 
     @classmethod
-    def of(cls, rows: StarRows) -> "StagedBatch":
-        """A batch ready to be sent."""
+    def of(cls, rows: StarRows, pseudonyms: pl.DataFrame) -> "StagedBatch":
+        """A batch ready to be sent, with what earlier keys call its customers."""
         return cls(
             customers=_csv(rows.customers),
+            pseudonyms=_csv(pseudonyms),
             products=_csv(rows.products),
             sales=_csv(rows.sales),
             dates=rows.dates,
@@ -83,30 +86,36 @@ class Load:
     warehouse: Warehouse
     schema: str
     object_id: int
+    keys: Keys
     accepted: int = 0
     _dates: set[date] = field(default_factory=set)
     _orders: Orders | None = None
 
     @classmethod
-    def begin(cls, warehouse: Warehouse, schema: str, object_id: int) -> "Load":
-        """Make room for the rows of one object."""
+    def begin(cls, warehouse: Warehouse, schema: str, object_id: int, keys: Keys) -> "Load":
+        """Make room for the rows of one object.
+
+        Raises:
+            ConfigurationError: The keys do not go with those that were used before.
+        """
+        customers.check(warehouse, keys)
         warehouse.run("stage")
-        return cls(warehouse, schema, object_id)
+        return cls(warehouse, schema, object_id, keys)
 
     def stage(self, batch: StagedBatch) -> None:
         """Send one batch."""
         if batch.orders is None:
             return
         self.warehouse.copy("stg_customer", io.BytesIO(batch.customers))
+        if batch.pseudonyms:
+            self.warehouse.copy("stg_pseudonym", io.BytesIO(batch.pseudonyms))
         self.warehouse.copy("stg_product", io.BytesIO(batch.products))
         self.warehouse.copy("stg_sales", io.BytesIO(batch.sales))
         self._dates |= batch.dates
         self._orders = self._orders.then(batch.orders) if self._orders else batch.orders
         self.accepted += batch.accepted
 
-    def merge(
-        self, record: ledger.Record, earlier: list[int], *, key_version: int, rejected: int
-    ) -> Rows:
+    def merge(self, record: ledger.Record, earlier: list[int], *, rejected: int) -> Rows:
         """Merge what is staged into the star and complete the ledger row.
 
         Merges run one after the other: then none can deadlock with another or miss its rows, and
@@ -114,7 +123,7 @@ class Load:
         """
         self.warehouse.lock(f"merge:{self.schema}")
         ledger.write(self.warehouse, record, earlier)
-        loaded = self._merge_rows(self._orders, record, key_version) if self._orders else 0
+        loaded = self._merge_rows(self._orders, record) if self._orders else 0
         if earlier:
             self.warehouse.run("drop_superseded_sales", {"earlier": earlier})
         rows = Rows(
@@ -126,17 +135,17 @@ class Load:
         ledger.write_counts(self.warehouse, self.object_id, rows)
         return rows
 
-    def _merge_rows(self, orders: Orders, record: ledger.Record, key_version: int) -> int:
+    def _merge_rows(self, orders: Orders, record: ledger.Record) -> int:
         params = {
             "object_id": self.object_id,
             "modified_at": record.ref.modified_at,
             "key": record.ref.key,
-            "key_version": key_version,
+            "key_version": self.keys.newest,
             "address": REDACTED,
         }
         self.warehouse.run("analyze_stage")
         self.warehouse.run("merge_dates", {"dates": sorted(self._dates)})
-        self.warehouse.run("merge_customers", params)
+        customers.merge(self.warehouse, self.keys, params)
         self.warehouse.run("merge_products", params)
         self.warehouse.run("resolve_keys")
         if orders.distinct and not self._overlaps(orders):

@@ -18,13 +18,14 @@ import polars as pl
 
 from sales_api.report import Fate, Rows
 from sales_api.request import ObjectRef, RunRequest
-from sales_api.v1alpha1 import Format, OnBreach
+from sales_api.v1alpha1 import EmailPseudonym, Format, OnBreach
 from sales_pipeline import archive, ledger
 from sales_pipeline.ahead import ahead
 from sales_pipeline.anonymise import Anonymiser, masked_rejects
 from sales_pipeline.bucket import Bucket
 from sales_pipeline.codes import FileCode
 from sales_pipeline.credentials import Credentials
+from sales_pipeline.customers import Keys
 from sales_pipeline.errors import PermanentError, PipelineError
 from sales_pipeline.gate import breach
 from sales_pipeline.load import Load, StagedBatch
@@ -147,9 +148,12 @@ class ObjectRun:
         self._doors = doors
         self._on_bytes = on_bytes
         self._contract_hash = request.digest()
+        pseudonym = doors.credentials.pseudonym
         self._anonymise = Anonymiser(
-            request.privacy, doors.credentials.pseudonym.key.get_secret_value()
+            request.privacy, pseudonym.key.get_secret_value(), pseudonym.earlier()
         )
+        keyed = request.privacy.email is EmailPseudonym.HMAC_SHA256
+        self._keys = Keys(pseudonym.key_version, pseudonym.checks() if keyed else {})
         self._started_at = datetime.now(UTC)
 
     def process(self) -> Result:
@@ -202,7 +206,8 @@ class ObjectRun:
 
     def _load(self, object_id: int, found: list[ledger.Entry], reading: _Reading) -> Result:
         """Read -> validate -> anonymise -> load."""
-        load = Load.begin(self._doors.warehouse, self._settings.db_schema, object_id)
+        schema = self._settings.db_schema
+        load = Load.begin(self._doors.warehouse, schema, object_id, self._keys)
         reader = self._reader(reading)
         with ahead(partial(self._prepare, reader), reader.groups(), _WORKERS) as prepared:
             for batch in prepared:
@@ -223,7 +228,6 @@ class ObjectRun:
         rows = load.merge(
             self._record(object_id, sha256, key, None),
             ledger.earlier_readings(found, sha256),
-            key_version=self._doors.credentials.pseudonym.key_version,
             rejected=reading.rejected,
         )
         return Result(
@@ -252,12 +256,12 @@ class ObjectRun:
         records = to_record(batch.frame, contract, self._request.format.null_values)
         verdict = validate(records, contract)
         rejects = pl.concat([batch.rejects, verdict.rejects])
-        anonymous = self._anonymise(verdict.accepted)
+        star = to_star(self._anonymise(verdict.accepted), cost_factor=Decimal(contract.cost_factor))
         return _Prepared(
             read=batch.read,
             rejects=rejects,
             masked=masked_rejects(verdict.rejected, rejects),
-            staged=StagedBatch.of(to_star(anonymous, cost_factor=Decimal(contract.cost_factor))),
+            staged=StagedBatch.of(star, self._anonymise.earlier_pseudonyms(verdict.accepted)),
         )
 
     def _keep_rejects(self, reading: _Reading) -> None:

@@ -11,6 +11,11 @@ CREATE TEMPORARY TABLE stg_customer (
     phone_redacted text NOT NULL,
     data_collected_at date NOT NULL
 ) ON COMMIT DROP;
+CREATE TEMPORARY TABLE stg_pseudonym (
+    email_hash text COLLATE "C" NOT NULL,
+    earlier_hash text COLLATE "C" NOT NULL,
+    key_version integer NOT NULL
+) ON COMMIT DROP;
 CREATE TEMPORARY TABLE stg_product (
     ref bigint NOT NULL,
     product_title text COLLATE "C" NOT NULL,
