@@ -20,7 +20,7 @@ RUN := $(UV) run $(WHOLE)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast e2e tools cluster cluster-down images load certs generate lint format bench bench-cluster clean
+.PHONY: help setup demo test test-fast e2e up status down tools cluster cluster-down images load certs generate lint format bench bench-cluster clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,15 @@ test-fast: setup tools ## The tests that need no server and little time
 
 e2e: setup cluster images load ## The platform on a real cluster
 	$(RUN) pytest -m e2e $(ARGS)
+
+up: setup cluster images load ## The whole platform on the cluster, until a file put under raw/ is rows
+	$(RUN) python -m deploy up $(ARGS)
+
+status: setup ## How everything on the cluster is, and what to do where it is not well
+	@$(RUN) python -m deploy status $(ARGS)
+
+down: setup ## Remove the platform; the cluster stays
+	$(RUN) python -m deploy down $(ARGS)
 
 tools: ## Make kind, kubectl, helm, mc and minio, and say where they are
 	@$(PYTHON) -m cluster tools
@@ -83,7 +92,7 @@ bench-cluster: setup cluster images load ## Measure the operator on the cluster 
 
 clean: ## Remove what was installed, built and measured here
 	rm -rf .venv .cache .*_cache .hypothesis .coverage .coverage.* htmlcov dist
-	find api operator pipeline vault certs cluster tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find api operator pipeline vault certs cluster deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(OWN_UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -136,7 +136,9 @@ PYTHON_BUILD_IMAGE = "minidata/python-build:3.13"
 MINIO_IMAGE = "docker.io/pgsty/silo:RELEASE.2026-09-16T00-00-00Z"
 POSTGRES_IMAGE = "docker.io/library/postgres:18.6"
 VAULT_IMAGE = "docker.io/hashicorp/vault:2.0.4"
-THIRD_PARTY_IMAGES = (MINIO_IMAGE, POSTGRES_IMAGE, VAULT_IMAGE)
+OPENBAO_IMAGE = "docker.io/openbao/openbao:2.7.2"
+"""Vault's other line, which unseals itself by a key in a file: what `make up` installs."""
+THIRD_PARTY_IMAGES = (MINIO_IMAGE, POSTGRES_IMAGE, VAULT_IMAGE, OPENBAO_IMAGE)
 """What the charts install besides our own; a test holds the charts to these names."""
 INJECTOR_IMAGE = "docker.io/hashicorp/vault-k8s:1.7.6"
 """One more of them. Its program is in no registry of packages: the local cluster goes without."""

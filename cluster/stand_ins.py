@@ -51,14 +51,15 @@ def ensure_python(docker: Docker) -> str:
 
 
 def ensure_third_party(docker: Docker) -> None:
-    """MinIO, PostgreSQL and Vault, as the charts name them."""
+    """MinIO, PostgreSQL, Vault and OpenBao, as the charts name them."""
     debian, python = ensure_debian(docker), ensure_python(docker)
     bases = {"BASE_IMAGE": pins.DEBIAN_IMAGE}
     programs = gobuild.ensure([pins.MINIO_SERVER, pins.MINIO_CLIENT])
     ensure(docker, _recipe("minio", pins.MINIO_IMAGE, bases, debian, programs))
     ensure(docker, _recipe("postgres", pins.POSTGRES_IMAGE, bases, debian))
     bases = bases | {"BUILD_IMAGE": pins.PYTHON_BUILD_IMAGE}
-    ensure(docker, _recipe("vault", pins.VAULT_IMAGE, bases, python))
+    for image in (pins.VAULT_IMAGE, pins.OPENBAO_IMAGE):
+        ensure(docker, _recipe("vault", image, bases, python))
 
 
 def ensure(docker: Docker, build: Build) -> None:

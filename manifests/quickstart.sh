@@ -2,20 +2,24 @@
 # What the README's quick start needs beside helm and kubectl: Secrets with random content, a file
 # brought into the bucket, a question to the warehouse.
 #
-# No password is shown, or is in an argument, an environment variable or a label: they go by standard
-# input, or are read in the pod that has them mounted. Needs bash, coreutils and kubectl.
+# No password is shown but by `reveal`, or is in an argument, an environment variable or a label: they
+# go by standard input, or are read in the pod that has them. Needs bash, coreutils and kubectl.
 set -Eeuo pipefail
 
 help() {
   cat <<'END'
-Usage: manifests/quickstart.sh [--namespace NAME] COMMAND
+Usage: manifests/quickstart.sh [--context NAME] [--namespace NAME] COMMAND
 
   secrets            make every Secret that the charts minio, postgres and operator ask for, with
                      random passwords and keys; those that are there are kept
   deliver FILE KEY   put a file into the bucket `sales`, under a key such as raw/first.csv
   query SQL          ask the warehouse, with the login of the dashboards, which can only read
+  reveal ACCOUNT PATH FIELD...
+                     show fields of a secret in Vault, a line each, as a service account whose role
+                     may read it
 
-The namespace is `sales` by default, the cluster that of the current context.
+The namespace is `sales` by default, the cluster that of the current context. Where the login of the
+dashboards is in no Secret, `query` has it from Vault.
 END
 }
 
@@ -25,7 +29,7 @@ fail() {
 }
 
 kube() {
-  kubectl --namespace "$namespace" "$@"
+  kubectl ${context:+--context "$context"} --namespace "$namespace" "$@"
 }
 
 # --- Secrets ------------------------------------------------------------------------------------
@@ -129,23 +133,64 @@ printf "*:*:*:*:%s\n" "$(sed "s/[\\\\:]/\\\\&/g")" >"$PGPASSFILE"
 psql --no-psqlrc --no-password --dbname=sales --set=ON_ERROR_STOP=1 --command="$1"
 '
 
-query() {
+login_of_dashboards() {
   local login='{{.data.username | base64decode}}{{"\n"}}{{.data.password | base64decode}}'
-  kube get secret metabase-database --output="go-template=$login" |
-    kube exec --stdin postgres-0 --container=postgres -- sh -c "$ASK" sh "$1"
+  if is_there metabase-database; then
+    kube get secret metabase-database --output="go-template=$login"
+  else
+    reveal metabase postgres/metabase username password
+  fi
+}
+
+query() {
+  login_of_dashboards | kube exec --stdin postgres-0 --container=postgres -- sh -c "$ASK" sh "$1"
+}
+
+# --- Vault --------------------------------------------------------------------------------------
+
+# Runs in Vault's pod: the service account's token by standard input; role, path and fields as
+# arguments. What it is given for that token is kept in memory, and revoked.
+# shellcheck disable=SC2016 # it is expanded there
+readonly READ='
+set -eu
+umask 077
+HOME=$(mktemp -d -p /dev/shm)
+VAULT_ADDR=https://localhost:8200
+VAULT_CACERT=/vault/tls/ca.crt
+export HOME VAULT_ADDR VAULT_CACERT
+trap "vault token revoke -self >/dev/null 2>&1 || true; rm -r $HOME" EXIT
+role=$1
+path=$2
+shift 2
+vault write -field=token auth/kubernetes/login "role=$role" jwt=- | vault login -no-print - >/dev/null
+for field in "$@"; do
+  vault kv get -mount=kv "-field=$field" "$path"
+  echo
+done
+'
+
+reveal() {
+  kube create token "$1" --audience=vault --duration=10m | tr -d '\n' |
+    kube exec --stdin vault-0 --container=vault -- sh -c "$READ" sh "$@"
 }
 
 # --- the command line ---------------------------------------------------------------------------
 
 namespace=sales
-if [ "${1-}" = --namespace ]; then
-  namespace=${2:?--namespace: name one}
+context=
+while :; do
+  case "${1-}" in
+    --namespace) namespace=${2:?--namespace: name one} ;;
+    --context) context=${2:?--context: name one} ;;
+    *) break ;;
+  esac
   shift 2
-fi
+done
 case "${1-} $#" in
   "secrets 1") secrets ;;
   "deliver 3") deliver "$2" "$3" ;;
   "query 2") query "$2" ;;
+  "reveal "[4-9]) shift && reveal "$@" ;;
   "--help 1" | "-h 1") help ;;
   *)
     help >&2

