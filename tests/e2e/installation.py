@@ -62,12 +62,16 @@ class Installation:
         certificates(namespace, folder)
         made = cls(namespace, folder / "ca.crt", {}, secrets.token_bytes(KEY_BYTES))
         made._write_secrets()
+        made.install()
+        return made
+
+    def install(self) -> None:
+        """Install or upgrade all charts."""
         small = {"persistence": {"size": "1Gi"}, "resources": frugal("1Gi")}
-        minio = small | SUPPLIER | {"webhook": webhook(namespace.name)}
+        minio = small | SUPPLIER | {"webhook": webhook(self.namespace.name)}
         charts = {"minio": minio, "postgres": small, "operator": OPERATOR}
         with ThreadPoolExecutor() as side_by_side:
-            list(side_by_side.map(namespace.install, charts, charts.values()))
-        return made
+            list(side_by_side.map(self.namespace.install, charts, charts.values()))
 
     def _write_secrets(self) -> None:
         root, kms = self._password("root"), base64.b64encode(secrets.token_bytes(KEY_BYTES))

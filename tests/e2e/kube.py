@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.charts.support import CHARTS, program
@@ -41,9 +42,10 @@ def call(name: str, *args: str, stdin: str = "", timeout: float = 60) -> str:
 
 @dataclass(frozen=True)
 class Namespace:
-    """One namespace of the cluster."""
+    """One namespace of the cluster, and the charts that are installed into it."""
 
     name: str
+    charts: Path = CHARTS
 
     def kubectl(self, *args: str, stdin: str = "", timeout: float = 60) -> str:
         """Run kubectl in the namespace."""
@@ -75,11 +77,15 @@ class Namespace:
     def install(self, chart: str, values: Mapping[str, Any], minutes: int = 5) -> None:
         """Install or upgrade a chart of ours, and wait until it works."""
         self._helm(
-            *("upgrade", "--install", chart, str(CHARTS / chart), "--values=-", "--wait"),
+            *("upgrade", "--install", chart, str(self.charts / chart), "--values=-", "--wait"),
             *("--wait-for-jobs", f"--timeout={minutes}m"),
             stdin=json.dumps(values),
             timeout=60 * minutes + 30,
         )
+
+    def uninstall(self, chart: str) -> None:
+        """Remove a release, and wait until its pods are gone."""
+        self._helm("uninstall", chart, "--wait", timeout=300)
 
     def helm_test(self, chart: str) -> str:
         """Run a release's own test; what its pod said."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.charts.support import CHARTS
 from tests.docs.pages import ROOT
 from tests.e2e.dump import dump
 from tests.e2e.installation import Installation
@@ -12,9 +13,11 @@ from tests.e2e.kube import Namespace
 
 
 @contextmanager
-def standing(kind: type[Installation], name: str, folder: Path) -> Iterator[Installation]:
+def standing(
+    kind: type[Installation], name: str, folder: Path, charts: Path = CHARTS
+) -> Iterator[Installation]:
     """One in a namespace of its own, which begins with this name and goes with the block."""
-    namespace = Namespace(f"{name}-{secrets.token_hex(3)}")
+    namespace = Namespace(f"{name}-{secrets.token_hex(3)}", charts)
     try:
         yield kind.make(namespace, folder)
     except BaseException as error:
