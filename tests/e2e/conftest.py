@@ -8,8 +8,10 @@ import pytest
 from sales_pipeline.generate import GenerateSpec
 from tests.e2e.installation import Installation
 from tests.e2e.kube import CONTEXT, KubeError, call
+from tests.e2e.runbook import Runbook
 from tests.e2e.runs import deliver, run_job
 from tests.e2e.standing import dumped, standing
+from tests.e2e.vaulted import Vaulted
 
 OURS = "minidata.io/test=e2e"
 """Label of the namespaces made here: what a killed run left is removed by the next."""
@@ -42,6 +44,24 @@ def installation(cluster, tmp_path_factory):
     """All charts, installed and well, in a namespace that restricts pods."""
     with standing(Installation, "minidata-e2e", tmp_path_factory.mktemp("certs")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def vaulted(cluster, tmp_path_factory):
+    """The same with all secrets in Vault, for the tests that are about that."""
+    with standing(Vaulted, "minidata-e2e-vault", tmp_path_factory.mktemp("vault-certs")) as made:
+        yield made
+        # The one thing of it that does not go with its namespace.
+        made.namespace.kubectl("delete", "clusterrolebinding", f"vault-{made.namespace.name}")
+
+
+@pytest.fixture(scope="session")
+def runbook(vaulted, tmp_path_factory):
+    """The runbooks of that one, for somebody who may follow them."""
+    folder = tmp_path_factory.mktemp("runbook")
+    made = Runbook.make(vaulted.namespace, vaulted.ca.parent, folder)
+    made.follow("Who may")
+    return made
 
 
 @pytest.fixture(scope="session")

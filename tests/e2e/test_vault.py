@@ -5,27 +5,21 @@ import base64
 import hvac.exceptions
 import pytest
 
+from tests.e2e.arriving import PATIENT
 from tests.e2e.ingests import Ingest, condition, holds, large_file, sales_of, until
-from tests.e2e.kube import KubeError
-from tests.e2e.standing import standing
-from tests.e2e.vaulted import VAULT, Vaulted
+from tests.e2e.vaulted import VAULT, dynamic_logins, seen_by_others
 from tests.support.sales_file import as_csv
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-SEEN_BY_ALL = (
-    "pods,jobs,cronjobs,statefulsets,deployments,configmaps,events,services,salesingests,leases"
-)
 SETUP = "--selector=app.kubernetes.io/name=vault,app.kubernetes.io/component=setup"
-DYNAMIC = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%'"
 ROWS = 100_000
 
 
 @pytest.fixture(scope="module")
-def installation(cluster, tmp_path_factory):
-    """In place of the one that all others share: a platform with Vault."""
-    with standing(Vaulted, "minidata-e2e-vault", tmp_path_factory.mktemp("vault-certs")) as made:
-        yield made
+def installation(vaulted):
+    """The platform with Vault, in place of the one without."""
+    return vaulted
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +31,6 @@ def loaded(installation):
     logins = dynamic_logins(installation)
     ingest.until_done(1)
     return ingest, logins
-
-
-def dynamic_logins(installation):
-    """Those that Vault has made for the warehouse, and that are there now."""
-    with installation.database("metabase") as connection:
-        return [name for (name,) in connection.execute(DYNAMIC).fetchall()]
 
 
 def test_a_run_loads_its_file_with_a_login_that_ends_with_it(installation, loaded):
@@ -65,10 +53,7 @@ def test_a_pod_of_a_run_mounts_no_secret(loaded):
 
 
 def test_nothing_that_others_read_holds_a_secret(installation, loaded):
-    namespace = installation.namespace
-    told = namespace.kubectl("get", SEEN_BY_ALL, "--output=yaml")
-    for pod in namespace.kubectl("get", "pods", "--output=name").split():
-        told += namespace.logs(pod)
+    told = seen_by_others(installation.namespace)
     assert [name for name, secret in installation.passwords.items() if secret in told] == []
 
 
@@ -83,8 +68,14 @@ def test_no_secret_of_kubernetes_holds_what_vault_made(installation):
     assert found == by_hand
 
 
-def test_the_root_token_is_not_kept(installation):
-    assert installation.namespace.get("secret", "vault-keys")["data"].keys() == {"keys"}
+def test_no_key_and_no_root_token_is_kept(installation):
+    """The server unseals itself, and has made none that anybody could have taken down."""
+    kept = installation.namespace.get("secrets")["items"]
+    ours = [one["metadata"]["name"] for one in kept if one["type"] == "Opaque"]
+    assert sorted(ours) == ["sales-supplier-object-store", "vault-seal"]
+    with installation.vault_unknown() as vault:
+        assert vault.seal_status["recovery_seal"]
+        assert vault.seal_status["n"] == 0
 
 
 @pytest.mark.parametrize(
@@ -121,30 +112,18 @@ def test_a_second_setup_changes_nothing(installation):
     assert set_up_again(installation) == "nothing to change"
 
 
-def test_files_that_come_while_vault_is_sealed_wait_for_it(installation):
-    ingest = Ingest.make(
-        installation, "while-sealed", retry={"backoffSeconds": 1, "maxAttempts": 20}
-    )
-    installation.namespace.kubectl("delete", "pod", "vault-0", timeout=120)
-    until(lambda: is_sealed(installation))
+def test_files_that_come_while_vault_is_sealed_wait_for_its_restart(installation, runbook):
+    ingest = Ingest.make(installation, "while-sealed", retry=PATIENT)
+    runbook.follow("When Vault shall give nothing more")
     ingest.put({"sales.csv": as_csv(sales_of(ingest.name, range(10)))})
     ingest.wait("condition=LastRunSucceeded=False")
     status = ingest.status()
     assert condition(status, "LastRunSucceeded")["reason"] == "TemporaryFailure"
     assert holds(status, "Stalled", "False")
     assert ingest.keys("raw") == ["sales.csv"]
-    set_up_again(installation)
+    installation.namespace.kubectl("delete", "pod", "vault-0", timeout=120)
     ingest.until_done(1)
     assert ingest.facts() == 10
-
-
-def is_sealed(installation):
-    """Whether the server answers, and that it is sealed."""
-    try:
-        with installation.vault_unknown() as vault:
-            return vault.sys.is_sealed()
-    except (OSError, KubeError, hvac.exceptions.VaultError):
-        return False
 
 
 def set_up_again(installation):

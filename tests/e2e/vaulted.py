@@ -1,5 +1,7 @@
 """The platform with its secrets in Vault: no Secret has any of them, and runs read Vault itself."""
 
+import base64
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -10,8 +12,10 @@ from typing import Any, Self
 import hvac
 import yaml
 
+from cluster.pins import OPENBAO_IMAGE
 from tests.e2e.installation import (
     CRD,
+    KEY_BYTES,
     OPERATOR,
     SUPPLIER,
     Installation,
@@ -20,15 +24,23 @@ from tests.e2e.installation import (
     restricted,
     webhook,
 )
-from tests.e2e.kube import Namespace
+from tests.e2e.kube import Manifest, Namespace
 
 VAULT = {
-    # With its stanzas Vault starts too: what it does not know, it passes over.
+    "image": dict(
+        zip(("repository", "tag"), OPENBAO_IMAGE.split("/", 1)[1].split(":"), strict=True)
+    ),
     "distribution": "openbao",
     # Its image can't be had everywhere; runs that read Vault themselves do without.
     "injector": {"enabled": False},
-    # A plain Job: Helm waits for it and for the server that it opens at the same time.
-    "setup": {"mode": "dev", "hook": False},
+    # Unsealed by a key in a file: a restart needs no hands.
+    "seal": {
+        "type": "static",
+        "settings": {"current_key_id": "1", "current_key": "file:///vault/seal/key"},
+        "existingSecret": "vault-seal",
+    },
+    # A plain Job, whose log stays.
+    "setup": {"mode": "selfInit", "hook": False},
     "secrets": {"minio/server": {"root_user": {"value": "root-of-e2e"}}},
     "persistence": {"size": "1Gi"},
     "resources": frugal("1Gi"),
@@ -52,6 +64,8 @@ READERS = {
     "sales-pipeline": {"pseudonym": "sales/pseudonym key"},
 }
 """Service account -> what it may read: the name of it here, its path and field."""
+_SEEN = "pods,jobs,cronjobs,statefulsets,deployments,configmaps,events,services,salesingests,leases"
+_DYNAMIC = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%'"
 
 
 @dataclass(frozen=True)
@@ -67,15 +81,17 @@ class Vaulted(Installation):
         made = cls(namespace, folder / "ca.crt", {}, b"")
         keys = {"access_key": "sales-supplier", "secret_key": made._password("sales-supplier")}
         namespace.secret("sales-supplier-object-store", **keys)
+        namespace.apply(seal_key())
         namespace.install("vault", VAULT)
         charts = _charts(namespace.name)
         with ThreadPoolExecutor() as side_by_side:
             list(side_by_side.map(namespace.install, charts, charts.values()))
         namespace.install("vault", VAULT | {"database": {"enabled": True}})
-        made._read_all()
+        made.read_again()
         return made
 
-    def _read_all(self) -> None:
+    def read_again(self) -> None:
+        """Have the passwords be what Vault holds now."""
         for account, wanted in READERS.items():
             with self.vault(account, account) as vault:
                 for name, place in wanted.items():
@@ -105,6 +121,24 @@ class Vaulted(Installation):
             client = hvac.Client(f"https://localhost:{port}", token="", verify=str(self.ca))
             with closing(client.adapter):
                 yield client
+
+
+def seen_by_others(namespace: Namespace) -> str:
+    """All that somebody sees who may read whatever there is but Secrets."""
+    pods = namespace.kubectl("get", "pods", "--output=name").split()
+    return "".join([namespace.kubectl("get", _SEEN, "--output=yaml"), *map(namespace.logs, pods)])
+
+
+def dynamic_logins(installation: Installation) -> list[str]:
+    """Those that Vault has made for the warehouse, and that are there now."""
+    with installation.database("metabase") as connection:
+        return [name for (name,) in connection.execute(_DYNAMIC).fetchall()]
+
+
+def seal_key() -> Manifest:
+    """What opens Vault; of bytes, not of text."""
+    data = {"key": base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vault-seal"}, "data": data}
 
 
 def _charts(namespace: str) -> dict[str, dict[str, Any]]:
