@@ -91,6 +91,8 @@ def kes(keys: Keys, port: int, tls: Mapping[str, str], folder: Path) -> Iterator
         (folder / key).write_text(tls[key], "utf-8")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.crt"))
     context.verify_mode = ssl.CERT_REQUIRED
+    # With 1.3 a client may have said all, and been hung up on, before it hears who was refused.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
