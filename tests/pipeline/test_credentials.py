@@ -3,11 +3,14 @@
 import base64
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from pydantic import SecretBytes, ValidationError
 
+from sales_pipeline import vault
 from sales_pipeline.credential_problems import MIN_KEY_BYTES
 from sales_pipeline.credentials import (
     Credentials,
@@ -401,8 +404,9 @@ def test_an_agents_token_cannot_be_given_back_to_nobody(folder):
 
 
 @pytest.mark.parametrize("token", [CANARY, "two\nlines", "naïve ☃"])
-def test_a_token_that_nobody_takes_back_fails_no_run(folder, caplog, token):
+def test_a_token_that_nobody_takes_back_fails_no_run(folder, caplog, monkeypatch, token):
     """Nobody listens there, and some tokens no request can carry."""
+    monkeypatch.setattr(vault, "_REVOKE_SECONDS", 0)
     (folder / "token").write_text(token)
     nobody = {"credentials": "agent", "credentials_dir": folder, "vault_addr": "http://127.0.0.1:1"}
     with open_credentials(Settings.model_validate(nobody)) as credentials:
@@ -415,3 +419,30 @@ def test_no_place_for_logins_is_one_that_can_be_said():
     """Elsewhere an empty variable is one that is not set."""
     assert read_settings({"SALES_VAULT_DATABASE_PATH": ""}).vault_database_path == ""
     assert read_settings({"SALES_VAULT_ROLE": ""}).vault_role == "sales-pipeline"
+
+
+def test_a_token_is_given_back_once_vault_is_there_again(folder, caplog):
+    """A login to the database ends with it, which must not wait for its time to live."""
+    answers = [503, 503, 204]
+
+    class Vault(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(answers.pop(0))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    (folder / "token").write_text(CANARY)
+    with HTTPServer(("127.0.0.1", 0), Vault) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        agent = {"credentials": "agent", "credentials_dir": folder, "vault_addr": address}
+        try:
+            with open_credentials(Settings.model_validate(agent)):
+                pass
+        finally:
+            server.shutdown()
+    assert answers == []
+    assert "not revoked" not in caplog.text

@@ -11,6 +11,7 @@ go: `from None` would hide the cause from print, yet leave it in reach.
 import contextlib
 import logging
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ from sales_pipeline.errors import PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 10
+_REVOKE_SECONDS: Final = 60
+"""As long as a restart of Vault may take: a login that is not ended lives for hours."""
+_PAUSE_SECONDS: Final = 0.5
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -113,7 +117,7 @@ def holding(settings: Settings, token: str) -> Iterator[None]:
 def give_back() -> None:
     """Revoke all tokens that are held, for a process that ends without ending its blocks."""
     for client in _holders:
-        _revoke(client)
+        _revoke(client)  # once: who was told to end has seconds
 
 
 # --- tokens -------------------------------------------------------------------------------------
@@ -128,16 +132,24 @@ def _held(client: hvac.Client) -> Iterator[None]:
     try:
         yield
     finally:
-        _revoke(client)
+        _revoke(client, _REVOKE_SECONDS)
         _holders.remove(client)
 
 
-def _revoke(client: hvac.Client) -> None:
-    # The work is done by now; a token left to its time to live should fail no run.
-    try:
-        client.auth.token.revoke_self()
-    except (hvac.exceptions.VaultError, OSError, ValueError):
-        _log.warning("the Vault token was not revoked; it ends with its time to live")
+def _revoke(client: hvac.Client, seconds: float = 0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            client.auth.token.revoke_self()
+        except (hvac.exceptions.VaultError, OSError, ValueError) as error:
+            is_final = isinstance(error, (*_DENIALS, *_NOTHING_THERE, ValueError))
+        else:
+            return
+        if is_final or time.monotonic() >= deadline:
+            # The work is done by now; a token left to its time to live should fail no run.
+            _log.warning("the Vault token was not revoked; it ends with its time to live")
+            return
+        time.sleep(_PAUSE_SECONDS)  # Vault does not tell when it is back, so it must be asked
 
 
 def _login(client: hvac.Client, settings: Settings) -> int:
