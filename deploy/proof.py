@@ -114,7 +114,7 @@ def _until_loaded(door: Door, key: str) -> int:
             raise ClusterError(f"{key} was refused: it is {loaded.status}", where="ingest_object")
         if loaded and loaded.rows:
             return loaded.rows
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)  # the warehouse does not tell when rows come, so it must be asked
     raise ClusterError(f"{key} has not become rows within {LIMIT_SECONDS:.0f} s")
 
 
