@@ -1,6 +1,7 @@
 """What a run tells: the bounded report, the exit code, and logs for machines."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
@@ -105,6 +106,17 @@ class TestReport:
         assert (report.files.loaded, report.rows.loaded) == (2, 15)
         assert report.errors[0].message == "it is wrong. Mend it."
         assert sandbox.listing("raw/") == ["raw/bad.csv", "raw/twice.csv"]
+
+    def test_archiving_is_refused(self, mixed, told, monkeypatch):
+        """What was committed counts although the run ends there, and the reason is told once."""
+        sandbox, request = mixed
+        wrong = ConfigurationError("it is wrong", where="here", mend="Mend it.", code="x.y")
+        monkeypatch.setattr(Bucket, "move", Mock(side_effect=wrong))
+        ended, report = told(sandbox, request)
+        assert (ended.code, report.exit_code) == (ExitCode.CONFIGURATION, ExitCode.CONFIGURATION)
+        assert report.files.model_dump(exclude_defaults=True) == {"failed": 1}
+        assert [(report.rows.loaded,)] == sandbox.ledger("rows_loaded")
+        assert [error.code for error in report.errors] == ["x.y"]
 
     def test_of_a_request_that_is_none(self, platform, tmp_path):
         """A request that cannot be understood leaves a report too."""

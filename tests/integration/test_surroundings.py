@@ -8,20 +8,23 @@ import pytest
 from psycopg import sql
 
 from sales_api.names import REQUEST_ENV
-from sales_api.report import ExitCode, Fate
+from sales_api.report import ExitCode, Fate, RunReport
+from sales_pipeline import archive
+from sales_pipeline.batch import Connections
 from sales_pipeline.bucket import Bucket
 from sales_pipeline.errors import TemporaryError
 from sales_pipeline.load import Load
 from sales_pipeline.run import ObjectRun
 from tests.support.command import command
 from tests.support.platform import no_pauses
-from tests.support.sales_file import as_csv, sales
+from tests.support.sales_file import as_csv, order, sale, sales
 from tests.support.services import unique
 
 pytestmark = pytest.mark.integration
 
 KEY = "raw/a.csv"
 FILE = as_csv(sales(range(10)))
+COUNTS = ("rows_read", "rows_loaded", "rows_rejected", "rows_deduplicated")
 PASSWORD = "a-password-that-nobody-may-read"
 
 
@@ -292,7 +295,7 @@ class TestLostOnTheWay:
         """A crash of the object store at any of its steps is overcome within the run."""
         at(Bucket, method, lambda: self.bounce(waiting.services.s3))
         (result,) = waiting.sweep()
-        assert result.fate in {Fate.LOADED, Fate.ALREADY_LOADED}
+        assert (result.fate, result.rows.loaded) == (Fate.LOADED, 10)
         assert waiting.value("SELECT count(*) FROM fact_sales") == 10
         assert waiting.listing() == [result.archived_key]
         assert len(waiting.ledger("key")) == 1
@@ -300,14 +303,14 @@ class TestLostOnTheWay:
     def test_answer_to_the_commit_is_lost(self, waiting, monkeypatch):
         """A commit that happened, but was not heard of, is found in the ledger."""
         no_pauses(monkeypatch)
-        original = ObjectRun._load_once
+        original = ObjectRun.load_once
 
         def deaf(run):
-            monkeypatch.setattr(ObjectRun, "_load_once", original)
+            monkeypatch.setattr(ObjectRun, "load_once", original)
             original(run)
             raise TemporaryError("no answer", where="", mend="", code="database.failed")
 
-        monkeypatch.setattr(ObjectRun, "_load_once", deaf)
+        monkeypatch.setattr(ObjectRun, "load_once", deaf)
         (result,) = waiting.sweep()
         assert result.fate is Fate.ALREADY_LOADED
         assert waiting.value("SELECT count(*) FROM fact_sales") == 10
@@ -325,6 +328,77 @@ class TestLostOnTheWay:
 
         at(Load, "merge", end_sessions)
         assert_loads(waiting)
+
+    def test_login_is_changed(self, waiting, at, tmp_path):
+        """One that a human has made is a human's to mend, whatever it could do before."""
+        login, other = unique("loader"), "another-password"
+        waiting.services.postgres.create_login(login, PASSWORD)
+        waiting.query(sql.SQL("GRANT etl_loader TO {}").format(sql.Identifier(login)))
+        document = {"username": login, "password": PASSWORD}
+
+        def change():
+            statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
+            waiting.query(statement.format(sql.Identifier(login), sql.Literal(other)))
+            waiting.query(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s",
+                [login],
+            )
+
+        at(Load, "merge", change)
+        ended = command("run", environ=credentials(waiting, tmp_path, database=document))
+        assert ended.code == ExitCode.CONFIGURATION
+        assert "[database.login]" in ended.last_words
+        assert_untouched(waiting)
+        assert_loads(waiting)
+
+    @pytest.fixture
+    def told(self, platform, tmp_path):
+        """Run what waits, as a Job does; tells the exit code and the report."""
+
+        def run(**spec):
+            log = tmp_path / "termination"
+            environ = platform.environ(platform.request(**spec), termination_log=log)
+            ended = command("run", environ=environ)
+            return ended.code, RunReport.parse(log.read_bytes())
+
+        return run
+
+    @pytest.mark.parametrize(
+        ("spec", "file"),
+        [({}, "loaded"), ({"quality": {"maxRejectedRows": 0}}, "quarantined")],
+        ids=["loaded", "refused"],
+    )
+    def test_archiving_needs_a_second_try(self, platform, at, told, spec, file):
+        """The rows that a run has committed are in its report, once."""
+        platform.put(KEY, as_csv([*sales(range(10)), sale(order(90), quantity=0)]))
+        at(Bucket, "move", platform.services.s3.kill)
+        at(Connections, "close", platform.services.s3.start_again)
+        _, report = told(**spec)
+        assert report.files.model_dump(exclude_defaults=True) == {file: 1}
+        assert [tuple(report.rows.model_dump().values())] == platform.ledger(*COUNTS)
+        assert (report.rows.read, report.reject_codes) == (11, {"quantity.range": 1})
+        assert platform.listing("raw/") == []
+
+    def test_archiving_needs_another_run(self, waiting, at, told):
+        """The run that has committed the rows counts them, the one that archives does not."""
+        at(Bucket, "move", waiting.services.s3.kill)
+        code, first = told()
+        waiting.services.s3.start_again()
+        assert (code, first.files.failed, first.rows.loaded) == (ExitCode.TEMPORARY, 1, 10)
+        code, second = told()
+        assert (code, second.files.already_loaded, second.rows.read) == (ExitCode.DONE, 1, 0)
+        assert waiting.listing("raw/") == []
+
+    def test_tidying_up_after_a_reprocess_needs_a_second_try(self, waiting, at):
+        """The object has left quarantine by then, and is neither read again nor taken for gone."""
+        ref = waiting.stored(KEY)
+        waiting.sweep(contract={"columns": {"quantity": {"from": "pieces"}}})
+        at(archive, "forget_reason", waiting.services.s3.kill)
+        at(Connections, "close", waiting.services.s3.start_again)
+        (result,) = waiting.run(waiting.request(run="r2"), waiting.again(ref))
+        assert (result.fate, result.rows.loaded) == (Fate.LOADED, 10)
+        assert waiting.listing() == [result.archived_key]
+        assert waiting.value("SELECT count(*) FROM ingest_object") == 2
 
 
 def test_others_go_on(waiting, monkeypatch):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import hvac
 import pytest
 
+from sales_pipeline import vault as door
 from sales_pipeline.credentials import Credentials, open_credentials
-from sales_pipeline.errors import ConfigurationError, TemporaryError
+from sales_pipeline.errors import ConfigurationError, LoginEndedError, TemporaryError
 from sales_pipeline.settings import Settings
 from tests.support.kubernetes import ACCOUNT, NAMESPACE, REVIEWER, Kubernetes, a_token, api_server
 from tests.support.vault import Vault, running_vault
@@ -256,6 +257,25 @@ def test_private_ca_is_not_trusted_unasked(settings, monkeypatch):
 
 
 # --- troubles that pass -------------------------------------------------------------------------
+
+
+def test_token_that_was_revoked_is_told_from_a_closed_path(settings, world, monkeypatch):
+    """Vault says the same of both, but only one of them needs a human."""
+    login, before = door._login, _accessors(world.vault)
+
+    def revoked(*args):
+        seconds = login(*args)
+        (new,) = _accessors(world.vault) - before
+        with world.vault.root() as root:
+            root.auth.token.revoke_accessor(new)
+        return seconds
+
+    monkeypatch.setattr(door, "_login", revoked)
+    error = _fails(settings, LoginEndedError)
+    assert (error.code, error.where.endswith("kv/data/sales/database")) == (
+        "vault.token_ended",
+        True,
+    )
 
 
 def test_sealed_vault_is_temporary(settings, other_vault):

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from sales_api.report import ExitCode, Fate
+from sales_api.report import ExitCode, Fate, RunReport
+from sales_pipeline.bucket import Bucket
 from sales_pipeline.load import Load
 from sales_pipeline.warehouse import Warehouse
 from tests.support.command import command
@@ -273,21 +274,93 @@ def test_a_human_must_act(waiting, direct, wrong):
 
 
 @pytest.mark.usefixtures("nothing_stays")
-def test_a_login_that_was_revoked_is_told_as_one_that_is_refused(waiting, direct, monkeypatch):
-    connect = Warehouse.connect
-
-    def late(*args):
-        with direct.laid.vault.root() as root:
-            root.sys.revoke_prefix("database/creds")
-        direct.laid.await_no_logins()
-        return connect(*args)
-
-    monkeypatch.setattr(Warehouse, "connect", late)
+def test_a_login_that_is_refused_at_once_is_for_a_human(waiting, direct, monkeypatch):
+    """That it was revoked is not the likely reason, if there are only seconds for it."""
+    once(monkeypatch, Warehouse, "connect", lambda: revoke(direct))
     ended = command("run", environ=direct(waiting))
-    monkeypatch.undo()
     assert ended.code == ExitCode.CONFIGURATION
     assert "[database.login]" in only_line(ended)
     assert_untouched(waiting)
+
+
+# --- what ends before the run does: the next one begins anew
+
+
+def revoked(direct, platform):
+    """As the chart has it: sessions first, then the role."""
+    end_sessions(platform)
+    revoke(direct)
+
+
+def run_out(direct, platform):
+    """Before Vault, which may be away, has removed it."""
+    (name,) = direct.laid.logins()
+    platform.query(f"ALTER ROLE \"{name}\" VALID UNTIL '2000-01-01'")
+    end_sessions(platform)
+
+
+def end_sessions(platform):
+    platform.query(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename LIKE 'v-%'"
+    )
+
+
+def revoke(direct):
+    with direct.laid.vault.root() as root:
+        root.sys.revoke_prefix("database/creds")
+    direct.laid.await_no_logins()
+
+
+def once(monkeypatch, owner, name, act):
+    """Have something happen just before the next call of a method."""
+    original = getattr(owner, name)
+
+    def wrapped(*args, **kwargs):
+        monkeypatch.setattr(owner, name, original)
+        act()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, wrapped)
+
+
+@pytest.mark.usefixtures("nothing_stays")
+@pytest.mark.parametrize("ends", [revoked, run_out], ids=lambda case: case.__name__)
+def test_a_login_that_ends_in_a_load_ends_the_run(waiting, direct, monkeypatch, ends):
+    """There is one more try, which tells why; then the object is left to the next run."""
+    no_pauses(monkeypatch)
+    once(monkeypatch, Load, "merge", lambda: ends(direct, waiting))
+    ended = command("run", environ=direct(waiting))
+    assert ended.code == ExitCode.TEMPORARY
+    assert "revoked or ran out [database.login_ended]. Nothing is lost" in only_line(ended)
+    assert ended.err.count("trying again") == 1
+    assert waiting.listing() == [KEY]
+    assert command("run", environ=direct(waiting)).code == ExitCode.DONE
+    assert waiting.ledger("status") == [("loaded",)]
+
+
+@pytest.mark.usefixtures("nothing_stays")
+def test_a_session_that_outlives_its_login_ends_the_run(waiting, direct, monkeypatch):
+    """To a role that is gone the schema seems to be missing; what was done before counts."""
+    waiting.put("raw/b.csv", as_csv(sales(range(20, 25))))
+    once(monkeypatch, Bucket, "move", lambda: revoke(direct))
+    log = direct.folder / "termination"
+    ended = command("run", environ=direct(waiting, termination_log=log))
+    report = RunReport.parse(log.read_bytes())
+    assert ended.code == report.exit_code == ExitCode.TEMPORARY
+    assert [error.code for error in report.errors] == ["database.login_ended"]
+    assert (report.files.loaded, report.rows.loaded) == (1, 10)
+    assert waiting.listing("raw/") == ["raw/b.csv"]
+    assert command("run", environ=direct(waiting)).code == ExitCode.DONE
+
+
+@pytest.mark.usefixtures("nothing_stays")
+def test_what_a_good_login_is_refused_is_for_a_human(waiting, direct, monkeypatch):
+    waiting.put("raw/b.csv", as_csv(sales(range(20, 25))))
+    move_away = "ALTER SCHEMA sales RENAME TO elsewhere"
+    once(monkeypatch, Bucket, "move", lambda: waiting.query(move_away))
+    ended = command("run", environ=direct(waiting))
+    assert ended.code == ExitCode.CONFIGURATION
+    assert "[database.schema]" in only_line(ended)
 
 
 @pytest.mark.usefixtures("nothing_stays")

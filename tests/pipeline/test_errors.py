@@ -6,6 +6,7 @@ from sales_api.report import ExitCode
 from sales_pipeline.codes import FileCode
 from sales_pipeline.errors import (
     ConfigurationError,
+    LoginEndedError,
     PermanentError,
     PipelineError,
     TemporaryError,
@@ -17,6 +18,7 @@ from sales_pipeline.errors import (
     [
         (PermanentError, ExitCode.DATA),
         (TemporaryError, ExitCode.TEMPORARY),
+        (LoginEndedError, ExitCode.TEMPORARY),
         (ConfigurationError, ExitCode.CONFIGURATION),
     ],
 )

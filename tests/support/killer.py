@@ -62,7 +62,7 @@ LOAD = {
     "before the rejects are stored": before("archive:store_rejects"),
     "after the rejects are stored": after("archive:store_rejects"),
     "before the commit": after("run:ObjectRun._read_in_any_encoding"),
-    "after the commit": after("run:ObjectRun._load_once"),
+    "after the commit": after("run:ObjectRun.load_once"),
     "before the copy to the archive": before("bucket:Bucket._copy"),
     "between copy and delete": after("bucket:Bucket._copy"),
     "after the delete": after("bucket:Bucket._delete"),
@@ -73,7 +73,7 @@ LOAD = {
 FIRST_LOAD = {
     "after all orders at once": after("warehouse:Warehouse.run", argument="insert_sales"),
     "after the first counts": after("ledger:write_counts"),
-    "after the first commit": after("run:ObjectRun._load_once"),
+    "after the first commit": after("run:ObjectRun.load_once"),
 }
 """Points on the way of an object none of whose orders is known."""
 
@@ -83,7 +83,7 @@ REFUSAL = {
     "after the refusal's ledger row": after("ledger:write"),
     "before the reason is stored": before("archive:store_reason"),
     "after the reason is stored": after("archive:store_reason"),
-    "after the refusal's commit": after("run:ObjectRun._load_once"),
+    "after the refusal's commit": after("run:ObjectRun.load_once"),
     "between copy to quarantine and delete": after("bucket:Bucket._copy"),
     "after the delete of the refused": after("bucket:Bucket._delete"),
 }
@@ -92,7 +92,7 @@ REFUSAL = {
 AGAIN = {
     "before the reprocessed merge": before("load:Load.merge"),
     "before the reprocessed commit": after("run:ObjectRun._read_in_any_encoding"),
-    "after the reprocessed commit": after("run:ObjectRun._load_once"),
+    "after the reprocessed commit": after("run:ObjectRun.load_once"),
     "between copy and delete of the reprocessed": after("bucket:Bucket._copy"),
     "before the reason is removed": before("archive:forget_reason"),
 }
@@ -111,7 +111,7 @@ ROTATION = {
     ),
     "after the aliases": after("warehouse:Warehouse.run", argument="insert_aliases"),
     "before the rotated commit": after("run:ObjectRun._read_in_any_encoding"),
-    "after the rotated commit": after("run:ObjectRun._load_once"),
+    "after the rotated commit": after("run:ObjectRun.load_once"),
 }
 """Points on the way of an object whose customers have rows under earlier keys."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sales_pipeline.errors import ConfigurationError
+from sales_pipeline.errors import ConfigurationError, LoginEndedError, PipelineError
 
 MIN_KEY_BYTES: Final = 32
 """As long as the hash it drives: a shorter key is easier to guess than SHA-256 to break."""
@@ -19,10 +19,11 @@ class Problem:
     what: str
     mend: str
     code: str
+    kind: type[PipelineError] = ConfigurationError
 
-    def at(self, where: object) -> ConfigurationError:
+    def at(self, where: object) -> PipelineError:
         """The error that says so of one place."""
-        return ConfigurationError(self.what, where=str(where), mend=self.mend, code=self.code)
+        return self.kind(self.what, where=str(where), mend=self.mend, code=self.code)
 
 
 MOUNT: Final = (
@@ -82,6 +83,18 @@ NO_LOGINS: Final = Problem(
     "Vault makes no logins there",
     "Give the database engine that role, or correct SALES_VAULT_DATABASE_PATH.",
     "vault.missing",
+)
+TOKEN_ENDED: Final = Problem(
+    "Vault knows the token of this run no more",
+    "Nothing is lost: run again. If it stays so, give the role Vault's policy `default`.",
+    "vault.token_ended",
+    LoginEndedError,
+)
+LOGIN_ENDED: Final = Problem(
+    "the login that Vault made for this run was revoked or ran out",
+    "Nothing is lost: run again, and Vault makes a new one.",
+    "database.login_ended",
+    LoginEndedError,
 )
 
 

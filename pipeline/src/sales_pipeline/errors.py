@@ -3,6 +3,7 @@
     PipelineError
     ├── PermanentError       the object itself is bad: trying again gives the same    exit 65
     ├── TemporaryError       something around it is: trying again may well succeed    exit 75
+    ├── LoginEndedError      what let this run in has ended: a new run gets a new one  exit 75
     └── ConfigurationError   the request or the settings are wrong: a human must act  exit 78
 
 A message never quotes a cell, a secret or a driver's own text: drivers quote what they choke on.
@@ -44,6 +45,15 @@ class PermanentError(PipelineError):
 
 class TemporaryError(PipelineError):
     """The surroundings failed; the object stays where it is and is tried again."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class LoginEndedError(PipelineError):
+    """A login that Vault gave this run is good no more; what was not done stays where it is.
+
+    Not a `TemporaryError`, for this run can do nothing about it: only the next asks for a new one.
+    """
 
     exit_code = ExitCode.TEMPORARY
 

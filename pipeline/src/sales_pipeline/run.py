@@ -156,20 +156,16 @@ class ObjectRun:
         self._keys = Keys(pseudonym.key_version, pseudonym.checks() if keyed else {})
         self._started_at = datetime.now(UTC)
 
-    def process(self) -> Result:
-        """Bring the object to its final place.
+    def archive(self, result: Result) -> None:
+        """Bring the object to its final place after `load_once`; may be repeated.
 
         Raises:
-            ObjectGoneError: It is not there, or not with this content.
-            TemporaryError: Something around it failed; nothing is half done.
-            ConfigurationError: As the settings are, it cannot be done.
+            TemporaryError: The object store failed.
+            ConfigurationError: It refuses to.
         """
-        result = self._load_once()
-        if result.archived_key:
-            self._archive(result, result.archived_key)
-        return result
-
-    def _archive(self, result: Result, to_key: str) -> None:
+        to_key = result.archived_key
+        if to_key is None:
+            return
         bucket, stored, ref = self._doors.bucket, self._work.stored, self._work.ref
         archive.move(bucket, stored, to_key, ref)
         if self._work.again and result.fate is Fate.LOADED:
@@ -178,8 +174,14 @@ class ObjectRun:
             if result.rows.rejected == 0 and result.sha256:
                 archive.forget_rejects(bucket, self._request.source, ref, result.sha256)
 
-    def _load_once(self) -> Result:
-        """Load the object or refuse it, unless that is done already; one transaction."""
+    def load_once(self) -> Result:
+        """Load the object or refuse it, unless that is done already; one transaction.
+
+        Raises:
+            ObjectGoneError: It is not there, or not with this content.
+            TemporaryError: Something around it failed; nothing is half done.
+            ConfigurationError: As the settings are, it cannot be done.
+        """
         bucket, warehouse, ref = self._doors.bucket, self._doors.warehouse, self._work.ref
         with warehouse.transaction():
             ledger.lock(warehouse, bucket.name, ref.key)

@@ -70,7 +70,8 @@ def report_of(
         started_at: When it began.
     """
     fates = Counter(_COUNTERS[r.fate] for r in results)
-    errors = [e for e in [error, *(r.error for r in results)] if e]
+    # Once each: what stopped the run may be what an object has failed for.
+    errors = [e for e in dict.fromkeys([error, *(r.error for r in results)]) if e]
     return RunReport(
         ingest=request.ingest if request else "",
         run=request.run if request else "",

@@ -23,7 +23,7 @@ import hvac.exceptions
 
 from sales_pipeline import credential_problems as problems
 from sales_pipeline.credential_problems import Problem
-from sales_pipeline.errors import PipelineError, TemporaryError
+from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 10
@@ -60,6 +60,7 @@ class Session:
 
         Raises:
             ConfigurationError: There is none, or the role may not read it.
+            LoginEndedError: The token was revoked since.
             TemporaryError: Vault cannot be reached, is sealed or fails.
         """
         logins = self._settings.vault_database_path.strip("/")
@@ -75,7 +76,7 @@ class Session:
             return answer["data"]["data"]
 
         where = f"{self._client.url} {mount}/data/{path}"
-        return Document(where, _ask(read, where, problems.FORBIDDEN, problems.ABSENT))
+        return Document(where, self._ask(read, where, problems.ABSENT))
 
     def _login_to_database(self, path: str) -> Document:
         def read() -> Any:
@@ -84,7 +85,18 @@ class Session:
             return answer["data"] | lives
 
         where = f"{self._client.url} {path}"
-        return Document(where, _ask(read, where, problems.FORBIDDEN, problems.NO_LOGINS))
+        return Document(where, self._ask(read, where, problems.NO_LOGINS))
+
+    def _ask(self, read: Callable[[], T], where: str, absent: Problem) -> T:
+        try:
+            return _ask(read, where, problems.FORBIDDEN, absent)
+        except ConfigurationError as error:
+            refused = error
+        if refused.code == problems.FORBIDDEN.code:
+            # Vault says the same of a path that is closed and of a token that it knows no more.
+            lookup = self._client.auth.token.lookup_self
+            _ask(lookup, where, problems.TOKEN_ENDED, problems.TOKEN_ENDED)
+        raise refused
 
 
 @contextlib.contextmanager

@@ -28,6 +28,10 @@ _TRANSIENT_CLASSES = {"08", "40", "53", "57", "55"}
 _NOT_LET_IN = ("permission denied for database", "not permitted to log in", "pg_hba.conf")
 
 
+class LoginRefusedError(ConfigurationError):
+    """The server is there, and does not let this login in."""
+
+
 class Warehouse:
     """One connection to the database of the star schema."""
 
@@ -40,7 +44,8 @@ class Warehouse:
         """Connect, with the schema on the search path.
 
         Raises:
-            ConfigurationError: The login, the database or the certificate is refused.
+            LoginRefusedError: The login or the database is refused.
+            ConfigurationError: The certificate is.
             TemporaryError: The server cannot be reached.
         """
         where = f"database {settings.db_name} at {settings.db_host}:{settings.db_port}"
@@ -158,15 +163,14 @@ def _connect_error(error: psycopg.OperationalError, where: str) -> PipelineError
     """What is wrong with a connection that was not made; libpq tells it in words only."""
     words = str(error)
     if "authentication failed" in words or "no password supplied" in words:
-        return _refused(
-            "the login is refused", where, "Check the secret `database`.", "database.login"
-        )
+        mend = "Check the secret `database`, or in which database Vault makes logins."
+        return _not_let_in("the login is refused", where, mend, "database.login")
     if "does not exist" in words and ("database" in words or "role" in words):
         mend = "Check SALES_DB_NAME and the secret `database`."
-        return _refused("the database or the role does not exist", where, mend, "database.login")
+        return _not_let_in("the database or the role does not exist", where, mend, "database.login")
     if any(reason in words for reason in _NOT_LET_IN):
         mend = "Grant it LOGIN and CONNECT, and have pg_hba.conf let it in."
-        return _refused("the login may not connect", where, mend, "database.rights")
+        return _not_let_in("the login may not connect", where, mend, "database.rights")
     if "certificate" in words or "SSL" in words:
         mend = "Check SALES_DB_SSLMODE and SALES_DB_SSL_ROOT_CERT, and the server's certificate."
         return _refused("the connection is not secure", where, mend, "database.tls")
@@ -176,6 +180,10 @@ def _connect_error(error: psycopg.OperationalError, where: str) -> PipelineError
         mend="Nothing is lost: run again once it is up.",
         code="database.unreachable",
     )
+
+
+def _not_let_in(what: str, where: str, mend: str, code: str) -> LoginRefusedError:
+    return LoginRefusedError(what, where=where, mend=mend, code=code)
 
 
 def _refused(what: str, where: str, mend: str, code: str) -> ConfigurationError:
