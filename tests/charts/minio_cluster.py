@@ -11,7 +11,7 @@ import ssl
 import subprocess
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGINT, SIGKILL
 from typing import Any
@@ -26,11 +26,13 @@ from tests.charts.local_pod import Files, LocalPod, toolbox
 from tests.charts.support import NAMESPACE, Document, Pod, of_kind, pods, program, render
 from tests.charts.vault_agent import PlannedVault
 
-IN_THE_IMAGE = ("cat", "cp", "mkdir", "timeout", "tr")
+IN_THE_IMAGE = ("base64", "cat", "cp", "head", "mkdir", "rm", "timeout", "tr")
 """Of what the image brings along, all that the scripts may use, besides a shell and mc."""
 
 PIPELINE, OPERATOR = "sales-pipeline-object-store", "sales-operator-object-store"
 SERVER, SUPPLIER = "minio-server", "supplier-object-store"
+COMPLETING = "client-secret"
+"""The container that completes the server's settings."""
 Values = Mapping[str, Any]
 
 _URL = f"https://minio.{NAMESPACE}.svc:9000"
@@ -141,10 +143,19 @@ class MinioCluster:
         root = self.root / owner.partition("/")[0]
         made = LocalPod.make(pod, root, self.secrets | maps, addresses)
         self._bring_secrets(pod, root, self.secrets | maps)
+        self._complete_settings(pod, root)
         return made
 
     def _bring_secrets(self, pod: Pod, root: Path, files: Files) -> None:
         """What comes before the container; nothing where Secrets are mounted."""
+
+    def _complete_settings(self, pod: Pod, root: Path) -> None:
+        """What comes in front of a server that takes tokens; its settings are in a Secret."""
+        for container in pod.spec.get("initContainers", []):
+            if container["name"] == COMPLETING:
+                alone = replace(pod, spec=pod.spec | {"containers": [container]})
+                ended = self._run(LocalPod.make(alone, root, self.secrets, {}), "sh")
+                assert ended.code == 0, ended.text
 
     def _run(self, pod: LocalPod, shell: str) -> Ended:
         tools = toolbox(pod.root / "bin", (*IN_THE_IMAGE, self.mc), shell=shell)

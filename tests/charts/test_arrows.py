@@ -18,9 +18,18 @@ INJECTED = "{'podSelector': {'matchLabels': {'minidata.io/vault-agent': 'true'}}
 """Whom the defaults let in, and is not there."""
 
 
+OPTION = "with web identity:"
+"""How the page's last column begins where an arrow is there by an option alone."""
+
+
 def injected():
     vault, operator = (SETS["injector"][part] for part in ("vault", "operator"))
     return installed({"vault": vault | AT_HOME, "operator": operator | AT_HOME})
+
+
+def keyless():
+    values = SETS["web-identity"]
+    return installed(values | {"minio": values["minio"] | AT_HOME})
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +37,28 @@ def default():
     return installed()
 
 
-@pytest.fixture(scope="module", params=["default", "injector"])
-def network(request):
-    documents = injected() if request.param == "injector" else installed()
+MADE = {"default": installed, "injector": injected, "web identity": keyless}
+
+
+@pytest.fixture(scope="module", params=MADE)
+def installation(request):
+    """What is switched on, and the network of it."""
+    documents = MADE[request.param]()
     assert named(documents, "NetworkPolicy", "default-deny")
-    return Network.of(documents, KNOWN)
+    return request.param, Network.of(documents, KNOWN)
 
 
-def written(parties):
+@pytest.fixture(scope="module")
+def network(installation):
+    return installation[1]
+
+
+def written(parties, switched_on=""):
     """The arrows of the page between those who are there."""
     found = set()
     for row in pages.rows(pages.section("docs/architecture.md", "Who talks to whom")):
+        if row[3].startswith(OPTION) and switched_on != "web identity":
+            continue
         senders, receivers, ports = (cell.split(", ") for cell in row[:3])
         senders = parties if senders == ["all"] else senders
         found |= {Arrow(a, b, int(port)) for a, b, port in product(senders, receivers, ports)}
@@ -46,8 +66,9 @@ def written(parties):
     return {a for a in found if {a.sender, a.receiver} <= parties | nobodies}
 
 
-def test_the_page_has_each_arrow_and_no_other(network):
-    assert written(network.parties) == network.arrows
+def test_the_page_has_each_arrow_and_no_other(installation):
+    switched_on, network = installation
+    assert written(network.parties, switched_on) == network.arrows
 
 
 def test_the_page_names_only_who_is_there():

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import boto3
 import psycopg
@@ -49,6 +49,9 @@ SUPPLIER = {
 class Installation:
     """A running platform, and all its secrets: the tests look for them where they must not be."""
 
+    USERS: ClassVar[tuple[str, ...]] = ("sales-pipeline", "sales-operator", "sales-supplier")
+    """Who has keys of the object store."""
+
     namespace: Namespace
     ca: Path
     passwords: dict[str, str]
@@ -65,11 +68,15 @@ class Installation:
         made.install()
         return made
 
-    def install(self) -> None:
-        """Install or upgrade all charts."""
+    def charts(self) -> dict[str, dict[str, Any]]:
+        """The charts by name, and the values of each."""
         small = {"persistence": {"size": "1Gi"}, "resources": frugal("1Gi")}
         minio = small | SUPPLIER | {"webhook": webhook(self.namespace.name)}
-        charts = {"minio": minio, "postgres": small, "operator": OPERATOR}
+        return {"minio": minio, "postgres": small, "operator": OPERATOR}
+
+    def install(self) -> None:
+        """Install or upgrade all charts."""
+        charts = self.charts()
         with ThreadPoolExecutor() as side_by_side:
             list(side_by_side.map(self.namespace.install, charts, charts.values()))
 
@@ -86,7 +93,7 @@ class Installation:
         environment = "".join(f"{name}={value}\n" for name, value in lines.items())
         self.namespace.secret("minio-server", **{"config.env": environment})
         self.namespace.secret("sales-operator-events", token=self.passwords["events"])
-        for user in ("sales-pipeline", "sales-operator", "sales-supplier"):
+        for user in self.USERS:
             keys = {"access_key": user, "secret_key": self._password(user)}
             self.namespace.secret(f"{user}-object-store", **keys)
         for name, login in LOGINS.items():

@@ -15,11 +15,12 @@ from sales_pipeline.credential_problems import MIN_KEY_BYTES
 from sales_pipeline.credentials import (
     Credentials,
     PseudonymKey,
+    WebIdentity,
     load_object_store_login,
     open_credentials,
     open_database_login,
 )
-from sales_pipeline.errors import PipelineError
+from sales_pipeline.errors import ConfigurationError, PipelineError
 from sales_pipeline.settings import Settings, read_settings
 from tests.support.credentials import CANARY, fault
 
@@ -372,6 +373,7 @@ def test_a_login_that_outlasts_the_run_is_taken(folder, lives, deadline):
     settings = Settings(credentials_dir=folder, deadline_seconds=deadline)
     with open_database_login(settings) as login:
         assert login.username == "etl"
+        assert login.is_leased == ("lease_seconds" in lives)
 
 
 @pytest.mark.parametrize(
@@ -383,6 +385,54 @@ def test_a_login_that_may_end_before_the_run_is_refused(folder, lives):
     assert (error.code, error.where) == ("vault.lease", str(folder / "database"))
     assert error.what == "the login lives 60 s, but the run may take 3600 s"
     assert "job.activeDeadlineSeconds" in error.mend
+
+
+# --- an object store that knows runs by their service account -----------------------------------
+
+ROLE = "arn:minio:iam:::role/of-the-pipeline"
+
+
+@pytest.fixture
+def known(folder):
+    """The settings of a run without keys, whose token is there."""
+    (folder / "object-store").unlink()
+    (folder / "identity").write_text(CANARY)
+    told = {"s3_auth": "webIdentity", "s3_role": ROLE, "s3_token_file": folder / "identity"}
+    return Settings.model_validate({"credentials_dir": folder, **told})
+
+
+def test_a_web_identity_needs_no_keys(known):
+    with open_credentials(known) as credentials:
+        assert credentials.object_store == WebIdentity(ROLE, known.s3_token_file)
+        assert credentials.pseudonym.key_version == 1
+    assert load_object_store_login(known) == WebIdentity(ROLE, known.s3_token_file)
+    assert CANARY not in repr(credentials)
+
+
+def test_keys_that_are_there_are_not_what_it_falls_back_to(known, folder):
+    (folder / "object-store").write_text(json.dumps(FILES["object-store"]))
+    known.s3_token_file.unlink()
+    assert fault(known).code == "identity.token"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff", None])
+def test_a_token_that_cannot_be_used_is_missed_where_it_should_be(known, content):
+    known.s3_token_file.unlink()
+    if content is not None:
+        known.s3_token_file.write_bytes(content)
+    error = fault(known)
+    assert (error.code, error.where) == ("identity.token", str(known.s3_token_file))
+
+
+def test_a_token_is_for_a_role_that_must_be_named(known):
+    error = fault(known.model_copy(update={"s3_role": None}))
+    assert (error.code, error.where) == ("identity.role", "SALES_S3_ROLE")
+
+
+@pytest.mark.parametrize(("name", "value"), [("AUTH", "iam"), ("ROLE", "pipeline")])
+def test_what_no_store_knows_is_refused_with_the_settings(name, value):
+    with pytest.raises(ConfigurationError, match=f"SALES_S3_{name}"):
+        read_settings({f"SALES_S3_{name}": value})
 
 
 # --- files of an agent --------------------------------------------------------------------------

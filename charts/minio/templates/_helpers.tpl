@@ -185,6 +185,9 @@ bucket.{{ $name }}: | {{- include "minio.lifecycle" $bucket | nindent 2 }}
 {{- range $name, $statements := .Values.policies }}
 policy.{{ $name }}: | {{- dict "Version" "2012-10-17" "Statement" $statements | toPrettyJson | nindent 2 }}
 {{- end }}
+{{- if .Values.webIdentity.enabled }}
+policy.{{ include "minio.identityPolicy" . }}: | {{- dict "Version" "2012-10-17" "Statement" (include "minio.identityStatements" . | fromJsonArray) | toPrettyJson | nindent 2 }}
+{{- end }}
 {{- range $name, $user := .Values.users }}
 user.{{ $name }}: | {{- join "\n" $user.policies | nindent 2 }}
 {{- end }}

@@ -11,13 +11,23 @@
 {{- default $whole .Values.instance }}
 {{- end }}
 
+{{/* The Secrets of runs by the folder that each becomes, as JSON; none where Vault has them. */}}
+{{- define "operator.runSecrets" -}}
+{{- $secrets := dict }}
+{{- if eq .Values.credentials.mode "secret" }}
+{{- with .Values.pipeline.secrets }}
+{{- $secrets = dict "database" .database "object-store" .objectStore "pseudonym" .pseudonym }}
+{{- end }}
+{{- if eq .Values.objectStore.auth "webIdentity" }}{{ $secrets = omit $secrets "object-store" }}{{ end }}
+{{- end }}
+{{- toJson $secrets }}
+{{- end }}
+
 {{/* What every run's pod mounts. */}}
 {{- define "operator.runVolumes" -}}
-{{- if eq .Values.credentials.mode "secret" }}
-{{- range $folder, $secret := dict "database" .Values.pipeline.secrets.database "object-store" .Values.pipeline.secrets.objectStore "pseudonym" .Values.pipeline.secrets.pseudonym }}
+{{- range $folder, $secret := include "operator.runSecrets" . | fromJson }}
 {{- if $secret }}
 - {name: {{ $secret | quote }}, kind: Secret, mountPath: /vault/secrets/{{ $folder }}}
-{{- end }}
 {{- end }}
 {{- end }}
 - {name: {{ .Values.ca.configMap | quote }}, kind: ConfigMap, mountPath: /ca}
@@ -88,6 +98,11 @@ pipeline:
   runAsGroup: {{ int .Values.pipeline.runAsGroup }}
   {{- $own := include "operator.runEnvironment" . | fromYaml }}
   environment: {{- merge (deepCopy .Values.pipeline.environment) $own | toYaml | nindent 4 }}
+  {{- if eq .Values.objectStore.auth "webIdentity" }}
+  webIdentity:
+    audience: {{ .Values.objectStore.webIdentity.audience | quote }}
+    roleArn: {{ .Values.objectStore.webIdentity.roleArn | quote }}
+  {{- end }}
   {{- if ne .Values.credentials.mode "secret" }}
   vault:
     mode: {{ .Values.credentials.mode }}

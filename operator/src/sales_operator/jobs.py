@@ -10,7 +10,7 @@ from sales_api import names
 from sales_api.ingest import JobOptions, ResourceList
 from sales_api.report import ExitCode
 from sales_api.request import ObjectRef, RunRequest
-from sales_operator import vault
+from sales_operator import scratch, vault, web_identity
 from sales_operator.observed import Ingest, Launch
 from sales_operator.settings import ConfigVolume, PipelineJobs
 
@@ -29,12 +29,6 @@ _MAX_JOB_NAME: Final = 57
 """A pod's name adds a hyphen and five characters to its Job's, and should fit a label."""
 _MAX_CRON_JOB_NAME: Final = 52
 """The Jobs of a CronJob add a hyphen and the minute to its name."""
-
-_MI: Final = 1024**2
-_LEAST_SCRATCH: Final = 256 * _MI
-_MOST_SCRATCH: Final = 20 * 1024 * _MI
-_SCRATCH_PER_BYTE: Final = 4
-_GZIP_RATIO: Final = 10
 
 _GRACE_SECONDS: Final = 30
 _MISSED_START_SECONDS: Final = 3600
@@ -76,7 +70,9 @@ def job(ingest: Ingest, launch: Launch, pipeline: PipelineJobs) -> Manifest:
     """
     name = job_name(ingest, launch)
     asked = request(ingest, name, launch.objects, launch.attempt)
-    work = _Work("run", [_variable(*item) for item in asked.to_env().items()], _scratch(launch))
+    work = _Work(
+        "run", [_variable(*item) for item in asked.to_env().items()], scratch.needed(launch.objects)
+    )
     template = _job_template(ingest, work, pipeline)
     return {
         "apiVersion": "batch/v1",
@@ -98,7 +94,7 @@ def cron_job(ingest: Ingest, pipeline: PipelineJobs) -> Manifest | None:
     if not trigger.schedule:
         return None
     # How much lies under the prefix is not known yet.
-    template = _job_template(ingest, _Work(SWEEP, _sweep_request(ingest), _MOST_SCRATCH), pipeline)
+    template = _job_template(ingest, _Work(SWEEP, _sweep_request(ingest), scratch.MOST), pipeline)
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -242,7 +238,9 @@ def _job_template(ingest: Ingest, work: _Work, pipeline: PipelineJobs) -> Manife
             "activeDeadlineSeconds": options.active_deadline_seconds,
             "ttlSecondsAfterFinished": _ttl_seconds(options),
             "template": {
-                "metadata": vault.metadata(about, pipeline.vault),
+                "metadata": vault.metadata(
+                    about, pipeline.vault, has_keys=pipeline.web_identity is None
+                ),
                 "spec": _pod(options, work, pipeline),
             },
         },
@@ -298,43 +296,68 @@ def _pod(options: JobOptions, work: _Work, pipeline: PipelineJobs) -> Manifest:
             "fsGroup": pipeline.run_as_group,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **_without_empty({"initContainers": _before(options, pipeline)}),
         "containers": [_container(options, work, pipeline)],
         "volumes": [
-            _scratch_volume(work),
+            scratch.volume(work.scratch_bytes),
             *vault.volumes(pipeline.vault),
+            *web_identity.volumes(pipeline.web_identity),
             *map(_volume, _numbered(pipeline.volumes)),
         ],
     }
 
 
+def _before(options: JobOptions, pipeline: PipelineJobs) -> list[Manifest]:
+    """In front of the agent, which the injector puts last: what waits until Vault can be reached.
+
+    The rules of NetworkPolicies may let a pod's packets pass only a moment after it started. The
+    pipeline waits for that by itself, but the agent ends at the first refusal, and so would that of
+    the next pod.
+    """
+    if pipeline.vault is None or pipeline.vault.mode != "agent":
+        return []
+    variables = {"env": _surroundings(options, pipeline)}
+    return [_basics("reach", "reach", options, pipeline) | variables]
+
+
 def _container(options: JobOptions, work: _Work, pipeline: PipelineJobs) -> Manifest:
-    return {
-        "name": CONTAINER,
-        "image": pipeline.image,
-        "imagePullPolicy": pipeline.image_pull_policy,
-        "args": [work.component],
+    return _basics(CONTAINER, work.component, options, pipeline) | {
         "env": [*_surroundings(options, pipeline), *work.request],
-        **_without_empty({"resources": _resources(options)}),
         "terminationMessagePath": _TERMINATION_LOG,
         "terminationMessagePolicy": "File",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of this pod alone
             *vault.mounts(pipeline.vault),
+            *web_identity.mounts(pipeline.web_identity),
             *map(_mount, _numbered(pipeline.volumes)),
         ],
     }
 
 
+def _basics(name: str, command: str, options: JobOptions, pipeline: PipelineJobs) -> Manifest:
+    return {
+        "name": name,
+        "image": pipeline.image,
+        "imagePullPolicy": pipeline.image_pull_policy,
+        "args": [command],
+        **_without_empty({"resources": _resources(options)}),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
 _TERMINATION_LOG: Final = "/dev/termination-log"
+_REACH_SECONDS: Final = "30"
+"""More than any network takes to let a new pod's packets pass; less than a server's restart."""
 
 
 def _surroundings(options: JobOptions, pipeline: PipelineJobs) -> list[Manifest]:
     credentials = vault.environment(pipeline.vault, options.active_deadline_seconds)
+    credentials |= web_identity.environment(pipeline.web_identity)
+    credentials |= {"SALES_REACH_SECONDS": _REACH_SECONDS}
     ours = {"SALES_TERMINATION_LOG": _TERMINATION_LOG, "TMPDIR": "/tmp"}  # noqa: S108 - as above
     return [_variable(*item) for item in (credentials | pipeline.environment | ours).items()]
 
@@ -352,28 +375,6 @@ def _without_empty(fields: Mapping[str, Any]) -> Manifest:
 
 
 # --- volumes ------------------------------------------------------------------------------------
-
-
-def _scratch(launch: Launch) -> int:
-    """How many bytes of temporary files a batch may need.
-
-    The pipeline streams; what it keeps on disk are the rejects of one object at a time, as lines
-    for the ledger and as masked rows. An object with several things wrong in every row makes up
-    to 3.6 times its size of them, and one that is compressed counts as large as it unfolds.
-    """
-    needed = max((_plain_size(item) for item in launch.objects), default=0) * _SCRATCH_PER_BYTE
-    return min(max(needed, _LEAST_SCRATCH), _MOST_SCRATCH)
-
-
-def _plain_size(item: ObjectRef) -> int:
-    return item.size * (_GZIP_RATIO if item.key.endswith(".gz") else 1)
-
-
-def _scratch_volume(work: _Work) -> Manifest:
-    # A limit, so that no object fills a node; nothing is set aside for it. A request for
-    # ephemeral storage would keep pods off nodes that do not account for it.
-    limit = f"{-(-work.scratch_bytes // _MI)}Mi"
-    return {"name": "tmp", "emptyDir": {"sizeLimit": limit}}
 
 
 def _numbered(volumes: Sequence[ConfigVolume]) -> list[tuple[str, ConfigVolume]]:

@@ -92,6 +92,15 @@ class Vault(_Part):
     """Where it makes logins to the warehouse; empty: the one in the KV engine serves."""
 
 
+class WebIdentity(_Part):
+    """How the object store knows runs by the token of their service account, in place of keys."""
+
+    audience: Annotated[str, Field(min_length=1)]
+    """What the token is made for."""
+    role_arn: Annotated[str, Field(pattern=r"^(arn:\S{16,})?$")] = ""
+    """The role that it is for; empty: the one that MinIO makes of the audience."""
+
+
 class PipelineJobs(_Part):
     """How the pods of runs are made, as far as the installation decides and not the ingest."""
 
@@ -105,8 +114,10 @@ class PipelineJobs(_Part):
     """Settings of the pipeline (SALES_*), never a secret."""
     vault: Vault | None = None
     """None: the credentials are among the volumes."""
+    web_identity: WebIdentity | None = None
+    """None: the keys of the object store are among the credentials."""
     volumes: list[ConfigVolume] = []
-    """The CA and, without Vault, a Secret for each of the three folders under /vault/secrets."""
+    """The CA and, without Vault, a Secret for each of the folders under /vault/secrets."""
 
 
 class Settings(_Part):

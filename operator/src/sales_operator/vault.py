@@ -5,7 +5,7 @@ in, renders the three secrets and its token as files, and ends. Nobody renews an
 and the pipeline revokes the token when it has done.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sales_api import names
@@ -20,10 +20,13 @@ _VOLUME: Final = "vault-token"
 _MOUNT_PATH: Final = "/var/run/secrets/vault.hashicorp.com/serviceaccount"
 """Where agent and pipeline look for the token by themselves."""
 _TOKEN_SECONDS: Final = 600
+_KEYS: Final = "object-store"
+_SECRETS: Final = ("database", _KEYS, "pseudonym")
 
 _SWITCHES: Final = {
     "agent-inject": "true",
-    "agent-init-first": "true",
+    # After the container that waits for the network.
+    "agent-init-first": "false",
     # A second container would never end, and neither would the Job.
     "agent-pre-populate-only": "true",
     "agent-inject-token": "true",
@@ -42,13 +45,19 @@ def permitted(texts: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def metadata(common: Manifest, vault: Vault | None) -> Manifest:
-    """That of a pod: what is common to it and its Job, and what the injector is to know."""
+def metadata(common: Manifest, vault: Vault | None, *, has_keys: bool = True) -> Manifest:
+    """That of a pod: what is common to it and its Job, and what the injector is to know.
+
+    Args:
+        common: That of the Job.
+        vault: None leaves it at that.
+        has_keys: Whether those of the object store are among the secrets.
+    """
     if vault is None or vault.mode != "agent":
         return common
     return {
         "labels": common["labels"] | {LABEL: "true"},
-        "annotations": common["annotations"] | _annotations(vault),
+        "annotations": common["annotations"] | _annotations(vault, has_keys=has_keys),
     }
 
 
@@ -92,17 +101,18 @@ def environment(vault: Vault | None, deadline_seconds: int) -> dict[str, str]:
     }
 
 
-def _annotations(vault: Vault) -> dict[str, str]:
+def _annotations(vault: Vault, *, has_keys: bool) -> dict[str, str]:
     where = {"service": vault.address, "auth-path": f"auth/{vault.auth_path}", "role": vault.role}
+    secrets = [name for name in _SECRETS if has_keys or name != _KEYS]
     return {
         _INJECTOR + name: text
-        for name, text in (*_SWITCHES.items(), *where.items(), *_templates(vault))
+        for name, text in (*_SWITCHES.items(), *where.items(), *_templates(vault, secrets))
     }
 
 
-def _templates(vault: Vault) -> Iterator[tuple[str, str]]:
+def _templates(vault: Vault, secrets: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Path and template of each file, which is named as the pipeline looks for it."""
-    for name in ("database", "object-store", "pseudonym"):
+    for name in secrets:
         path, template = f"{vault.kv_mount}/data/{vault.kv_path}/{name}", _KV
         if name == "database" and vault.database_path:
             path, template = vault.database_path, _LOGIN

@@ -1,5 +1,8 @@
 """The door to the object store: the only importer of boto3.
 
+Who has no keys shows the store the service account's token, and has keys for it that end with the
+token; boto3 asks for new ones in time, with the token that is in the file by then.
+
 An object is always read and moved as the version (or, without versions, the ETag) that it was
 listed as, so that an upload under the same key in between is neither read as it nor lost with it.
 """
@@ -10,12 +13,14 @@ from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import boto3
+import botocore.session
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
+from botocore.credentials import AssumeRoleWithWebIdentityProvider, CredentialResolver
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from sales_api.request import ObjectRef
-from sales_pipeline.credentials import ObjectStoreLogin
+from sales_pipeline.credentials import ObjectStoreLogin, WebIdentity
 from sales_pipeline.errors import ConfigurationError, PipelineError, TemporaryError
 from sales_pipeline.settings import Settings
 
@@ -23,6 +28,14 @@ CHUNK_BYTES = 1024 * 1024
 _MULTIPART_BYTES = 512 * 1024 * 1024
 _GONE = {"NoSuchKey", "NoSuchVersion", "404", "412", "PreconditionFailed", "MethodNotAllowed"}
 _DENIED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"}
+_LOGIN = "AssumeRoleWithWebIdentity"
+_SERVERS_FAULT = 500
+_CONFIG = Config(
+    retries={"max_attempts": 5, "mode": "standard"},
+    connect_timeout=10,
+    read_timeout=60,
+    s3={"addressing_style": "path"},
+)
 
 
 class Readable(Protocol):
@@ -45,29 +58,19 @@ class Bucket:
         self.name = name
 
     @classmethod
-    def connect(cls, settings: Settings, login: ObjectStoreLogin, name: str) -> Self:
+    def connect(cls, settings: Settings, login: ObjectStoreLogin | WebIdentity, name: str) -> Self:
         """A bucket under these settings; nothing is sent yet.
 
         Raises:
             ConfigurationError: The endpoint is not a URL.
         """
-        verify = {"verify": str(settings.s3_ca_file)} if settings.s3_ca_file else {}
-        options: dict[str, Any] = verify
+        options: dict[str, Any] = {
+            "endpoint_url": settings.s3_endpoint,
+            "region_name": settings.s3_region,
+            "verify": str(settings.s3_ca_file) if settings.s3_ca_file else None,
+        }
         try:
-            client = boto3.client(
-                "s3",
-                endpoint_url=settings.s3_endpoint,
-                region_name=settings.s3_region,
-                aws_access_key_id=login.access_key.get_secret_value(),
-                aws_secret_access_key=login.secret_key.get_secret_value(),
-                config=Config(
-                    retries={"max_attempts": 5, "mode": "standard"},
-                    connect_timeout=10,
-                    read_timeout=60,
-                    s3={"addressing_style": "path"},
-                ),
-                **options,
-            )
+            client = _session(login, options).client("s3", config=_CONFIG, **options)
         except ValueError:
             raise ConfigurationError(
                 "the endpoint is not a URL",
@@ -234,6 +237,8 @@ class Bucket:
     def _store_error(self, error: ClientError, key: str) -> Exception:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        if error.operation_name == _LOGIN and status < _SERVERS_FAULT:
+            return self._stranger()
         if code == "NoSuchBucket":
             return self._refused("the bucket does not exist", "bucket.missing")
         if code in _GONE:
@@ -246,8 +251,18 @@ class Bucket:
         return ConfigurationError(
             what,
             where=f"bucket {self.name} at {self._client.meta.endpoint_url}",
-            mend="Check source.bucket, SALES_S3_ENDPOINT, and the secret `object-store`.",
+            mend="Check source.bucket, SALES_S3_ENDPOINT, and the secret `object-store` or,"
+            " with SALES_S3_AUTH=webIdentity, the policy of the service account.",
             code=code,
+        )
+
+    def _stranger(self) -> ConfigurationError:
+        return ConfigurationError(
+            "the service account's token is not taken: it is of another audience or issuer,"
+            " expired, or the role is not known",
+            where=f"the object store at {self._client.meta.endpoint_url}",
+            mend="Check SALES_S3_ROLE, and the audience of the token in SALES_S3_TOKEN_FILE.",
+            code="identity.refused",
         )
 
     def _unreachable(self, why: str) -> PipelineError:
@@ -265,6 +280,29 @@ class Bucket:
             mend="Nothing is lost: run again once it is up.",
             code="bucket.unreachable",
         )
+
+
+def _session(login: ObjectStoreLogin | WebIdentity, options: dict[str, Any]) -> boto3.Session:
+    """One that has the login's credentials and no others, whatever there is in the environment."""
+    if isinstance(login, ObjectStoreLogin):
+        return boto3.Session(
+            aws_access_key_id=login.access_key.get_secret_value(),
+            aws_secret_access_key=login.secret_key.get_secret_value(),
+        )
+    core = botocore.session.Session()
+
+    def create(service: str, *, config: Config) -> Any:
+        return core.create_client(service, config=_CONFIG.merge(config), **options)
+
+    profile = {"role_arn": login.role, "web_identity_token_file": str(login.token_file)}
+    provider = AssumeRoleWithWebIdentityProvider(
+        load_config=lambda: {"profiles": {"run": profile}},
+        client_creator=create,
+        profile_name="run",
+        disable_env_vars=True,
+    )
+    core.register_component("credential_provider", CredentialResolver([provider]))
+    return boto3.Session(botocore_session=core)
 
 
 def _version(ref: ObjectRef) -> dict[str, str]:

@@ -3,7 +3,8 @@
 Three roads lead to them. Files: one JSON document each, or a folder each with one file per field,
 as Kubernetes mounts a Secret. Files that the Vault agent has rendered, with its token beside them.
 Or Vault itself. Nobody else reads a credential file. Nothing is kept: each call reads afresh, so
-the next one sees a rotated secret.
+the next one sees a rotated secret. An object store that knows runs by their service account needs
+none of the second.
 
 JSON and pydantic errors quote what they choke on. So an error is raised here only *after* its cause
 has been let go: `from None` would hide the cause from print, yet leave it in reach.
@@ -110,12 +111,26 @@ class DatabaseLogin(_Secret):
     token_seconds: int | None = None
     """How long the token lives that it was asked for with, and dies with."""
 
+    @property
+    def is_leased(self) -> bool:
+        """Whether Vault has made it: then the next run gets another one."""
+        return self.lease_seconds is not None
+
 
 class ObjectStoreLogin(_Secret):
     """Who the pipeline is to the object store."""
 
     access_key: SecretStr = Field(min_length=1)
     secret_key: SecretStr = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class WebIdentity:
+    """Who the pipeline is to an object store that takes its service account's token for keys."""
+
+    role: str
+    token_file: Path
+    """The kubelet writes a new token there long before the old one ends."""
 
 
 class PseudonymKey(_Secret):
@@ -158,7 +173,7 @@ class Credentials:
     """All secrets of one run."""
 
     database: DatabaseLogin
-    object_store: ObjectStoreLogin
+    object_store: ObjectStoreLogin | WebIdentity
     pseudonym: PseudonymKey
 
 
@@ -173,7 +188,7 @@ def open_credentials(settings: Settings) -> Iterator[Credentials]:
     with _reading(settings) as read:
         yield Credentials(
             database=_database_login(read("database"), settings.deadline_seconds),
-            object_store=_parse(ObjectStoreLogin, read("object-store")),
+            object_store=_object_store_login(read, settings),
             pseudonym=_parse(PseudonymKey, read("pseudonym")),
         )
 
@@ -185,10 +200,12 @@ def open_database_login(settings: Settings) -> Iterator[DatabaseLogin]:
         yield _database_login(read("database"), settings.deadline_seconds)
 
 
-def load_object_store_login(settings: Settings) -> ObjectStoreLogin:
+def load_object_store_login(settings: Settings) -> ObjectStoreLogin | WebIdentity:
     """Read that one secret alone, which needs no token to stay good; raises as the above does."""
+    if settings.s3_auth == "webIdentity":
+        return _web_identity(settings)
     with _reading(settings) as read:
-        return _parse(ObjectStoreLogin, read("object-store"))
+        return _object_store_login(read, settings)
 
 
 @contextmanager
@@ -216,6 +233,42 @@ def _database_login(document: Document, deadline: int | None) -> DatabaseLogin:
     if lives and deadline and lives < deadline:
         raise problems.too_short(lives, deadline).at(document.where)
     return login
+
+
+def _object_store_login(
+    read: Callable[[str], Document], settings: Settings
+) -> ObjectStoreLogin | WebIdentity:
+    if settings.s3_auth == "webIdentity":
+        return _web_identity(settings)
+    return _parse(ObjectStoreLogin, read("object-store"))
+
+
+def _web_identity(settings: Settings) -> WebIdentity:
+    if settings.s3_role is None:
+        raise _NO_ROLE.at("SALES_S3_ROLE")
+    # Looked at here, for the driver would take a file that is not there for a broken connection.
+    if not _is_legible(settings.s3_token_file):
+        raise _NO_IDENTITY.at(settings.s3_token_file)
+    return WebIdentity(settings.s3_role, settings.s3_token_file)
+
+
+def _is_legible(token: Path) -> bool:
+    try:
+        return bool(token.read_text("ascii").strip())
+    except (OSError, ValueError):
+        return False
+
+
+_NO_ROLE: Final = Problem(
+    "no role is named that the service account's token is for",
+    "Set it to the role's ARN, which the object store tells when it starts.",
+    "identity.role",
+)
+_NO_IDENTITY: Final = Problem(
+    "the service account's token cannot be read",
+    "Project one for the object store's audience there, or set SALES_S3_TOKEN_FILE.",
+    "identity.token",
+)
 
 
 def _parse(model: type[M], document: Document) -> M:

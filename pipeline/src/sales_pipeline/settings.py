@@ -29,6 +29,12 @@ class Settings(BaseModel):
     s3_region: str = "us-east-1"
     s3_ca_file: Path | None = None
     """CA bundle that the object store's certificate must chain to; none means the system's."""
+    s3_auth: Literal["keys", "webIdentity"] = "keys"
+    """Who a run is to the object store: whoever has the keys `object-store`, or who the service
+    account's token says, for which the store gives keys that end by themselves."""
+    s3_role: str | None = Field(default=None, pattern=r"^arn:\S{16,}$")
+    """ARN of the role that such a token is for."""
+    s3_token_file: Path = Path("/var/run/secrets/minidata.io/object-store/token")
 
     db_host: str = "localhost"
     """Host name, or the folder of a unix socket."""
@@ -56,6 +62,9 @@ class Settings(BaseModel):
     vault_token_file: Path = Path("/var/run/secrets/vault.hashicorp.com/serviceaccount/token")
     deadline_seconds: int | None = Field(default=None, ge=1)
     """After how long the run is ended; a login to the database must live that long."""
+
+    reach_seconds: int = Field(default=0, ge=0)
+    """For how long servers that take no connection are tried again before the work begins."""
 
     block_bytes: int = Field(default=4 * 1024 * 1024, ge=64)
     """How much of a file is in work at once: memory is a small multiple of it."""
