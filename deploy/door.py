@@ -43,13 +43,21 @@ class Door:
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """Run kubectl in the namespace; its output."""
+        return run(self.kubectl_words(*args), stdin=stdin)
+
+    def kubectl_words(self, *args: str) -> list[str]:
+        """The command line of kubectl in the namespace."""
         where = (f"--context={self.place.context}", f"--namespace={self.place.namespace}")
-        return run([program("kubectl"), *args[:1], *where, *args[1:]], stdin=stdin)
+        return [program("kubectl"), *args[:1], *where, *args[1:]]
 
     def helm(self, *args: str) -> str:
         """Run helm in the namespace; its output."""
+        return run(self.helm_words(*args))
+
+    def helm_words(self, *args: str) -> list[str]:
+        """The command line of helm in the namespace."""
         where = (f"--kube-context={self.place.context}", f"--namespace={self.place.namespace}")
-        return run([program("helm"), *args, *where])
+        return [program("helm"), *args, *where]
 
     def get(self, *what: str) -> Any:
         """An object or a list of them, as the API server has it; None where there is none."""

@@ -35,6 +35,7 @@ class Facts:
         ingests: SalesIngests of the namespace.
         certificates: Secret -> the certificates in it, as PEM.
         sealed: Pod of Vault -> whether it is sealed; None: it does not say.
+        warnings: UID of an object -> what the last warning about it says, as `Reason: message`.
     """
 
     place: Place
@@ -47,6 +48,7 @@ class Facts:
     ingests: list[Object] = field(default_factory=list)
     certificates: Mapping[str, bytes] = field(default_factory=dict)
     sealed: Mapping[str, bool | None] = field(default_factory=dict)
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(door: Door) -> Facts:
@@ -69,7 +71,26 @@ def gather(door: Door) -> Facts:
         ingests=door.items("salesingests") if door.get(_DEFINITION) else [],
         certificates=_certificates(door),
         sealed={name: _sealed(door, name) for name in _vault_servers(pods)},
+        warnings=warnings_of(door),
     )
+
+
+def warnings_of(door: Door) -> dict[str, str]:
+    """UID of an object -> what the last warning about it says, as `Reason: message`.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
+    events = sorted(door.items("events", "--field-selector=type=Warning"), key=_at)
+    return {
+        one["involvedObject"]["uid"]: f"{one['reason']}: {one.get('message', '')}" for one in events
+    }
+
+
+def _at(event: Object) -> str:
+    """An event has its time in one of several fields."""
+    fields = ("lastTimestamp", "eventTime", "firstTimestamp")
+    return next((event[field] for field in fields if event.get(field)), "")
 
 
 def release_of(door: Door) -> Object | None:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from certs.health import age, days_left
 from certs.pair import parse_certificates
 from deploy.facts import Facts, Object
+from deploy.obstacles import ALWAYS, FAILURES, Obstacle, of_pod
+from deploy.pods import condition, restarts, trouble
 
 Cell = str | int | None
 DAYS_LEFT_AT_LEAST = 7
@@ -83,25 +84,52 @@ def _release(facts: Facts) -> Row:
 
 def _part(workload: Object, facts: Facts) -> Row:
     pods = pods_of(workload, facts.pods)
-    wanted = int(workload["spec"].get("replicas", 1))
-    ready = int(workload.get("status", {}).get("readyReplicas", 0))
-    name = workload["metadata"]["name"]
     sealed = _seal_of(pods, facts.sealed)
     cells: dict[str, Cell] = {
-        "part": name,
-        "ready": f"{ready}/{wanted}",
+        "part": workload["metadata"]["name"],
+        "ready": "{}/{}".format(*_ready(workload)),
         "restarts": sum(map(restarts, pods)),
         "sealed": sealed,
     }
+    return Row("parts", cells, *_wrong_with(workload, pods, facts, sealed))
+
+
+def _ready(workload: Object) -> tuple[int, int]:
+    """How many pods are ready, and how many are to be."""
+    ready = workload.get("status", {}).get("readyReplicas", 0)
+    return int(ready), int(workload["spec"].get("replicas", 1))
+
+
+def _wrong_with(
+    workload: Object, pods: list[Object], facts: Facts, sealed: Cell
+) -> tuple[str, str]:
+    """What is wrong with a part, and what to do about it; both empty if nothing is."""
+    ready, wanted = _ready(workload)
+    if not wanted:
+        return "it is scaled to 0", f"{UP}, if nobody means it"
+    if ready < wanted and (found := _obstacle(pods, facts)):
+        return f"{found.at}: {found.why}", _mend(found, facts)
     if sealed == "yes":
-        return Row("parts", cells, "Vault is sealed", _unseal(workload, facts))
+        return "Vault is sealed", _unseal(workload, facts)
     if sealed == "?":
-        look = f"if it is not starting, `{_kubectl(facts)} logs {name}-0`"
-        return Row("parts", cells, "Vault does not say whether it is sealed", look)
+        look = f"if it is not starting, `{_kubectl(facts)} logs {workload['metadata']['name']}-0`"
+        return "Vault does not say whether it is sealed", look
     if ready >= wanted:
-        return Row("parts", cells)
+        return "", ""
     why = "; ".join(dict.fromkeys(filter(None, map(trouble, pods)))) or "no pod is ready"
-    return Row("parts", cells, why, f"look at `{_kubectl(facts)} describe pods` and their logs")
+    return why, f"look at `{_kubectl(facts)} describe pods` and their logs"
+
+
+def _mend(found: Obstacle, facts: Facts) -> str:
+    if not found.log:
+        return found.mend
+    pod, container = found.log
+    return f"read `{_kubectl(facts)} logs {pod} -c {container}`"
+
+
+def _obstacle(pods: Iterable[Object], facts: Facts) -> Obstacle | None:
+    found = (of_pod(pod, facts.warnings, ALWAYS) for pod in pods)
+    return next(filter(None, found), None)
 
 
 def _seal_of(pods: Iterable[Object], sealed: Mapping[str, bool | None]) -> Cell:
@@ -131,42 +159,6 @@ def pods_of(workload: Object, pods: Iterable[Object]) -> list[Object]:
     return [pod for pod in pods if wanted <= pod["metadata"].get("labels", {}).items()]
 
 
-def restarts(pod: Object) -> int:
-    """How often the containers of a pod were started again."""
-    return sum(one.get("restartCount", 0) for one in _containers(pod))
-
-
-def trouble(pod: Object) -> str:
-    """Why a pod is not ready, in the cluster's own words; empty if it is, or has ended well."""
-    if pod["status"].get("phase") == "Succeeded":
-        return ""
-    scheduled = condition(pod, "PodScheduled")
-    if scheduled.get("status") == "False":
-        return str(scheduled.get("message", "it is not scheduled"))
-    for container in _containers(pod):
-        if why := _held_up(container):
-            return f"{container['name']}: {why}"
-    ready = condition(pod, "Ready").get("status") == "True"
-    return "" if ready else f"{pod['metadata']['name']} is not ready"
-
-
-def _containers(pod: Object) -> list[Object]:
-    status = pod["status"]
-    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-
-
-def _held_up(container: Object) -> str:
-    state = container.get("state", {})
-    if ended := state.get("terminated"):
-        code = ended.get("exitCode", 0)
-        return f"ended with {code}" if code else ""
-    waiting = state.get("waiting", {})
-    # Those are no trouble of the container's own: another one comes first.
-    if waiting.get("reason", "") in {"", "PodInitializing", "ContainerCreating"}:
-        return ""
-    return ": ".join(filter(None, (waiting["reason"], waiting.get("message", ""))))
-
-
 # --- Jobs, certificates, volumes ------------------------------------------------------------------
 
 
@@ -186,6 +178,10 @@ def _job(job: Object) -> Row:
     elif failed.get("status") == "True":
         state = "failed"
     cells = {"job": job["metadata"]["name"], "state": state}
+    failures = job.get("status", {}).get("failed", 0)
+    if state == "running" and failures >= FAILURES:
+        why = f"{failures} of its pods have failed"
+        return Row("jobs", cells, why, "the log of the last one says why; then `make up`")
     if state != "failed":
         return Row("jobs", cells)
     why = f"{failed.get('reason', 'it failed')}: {failed.get('message', '')}"
@@ -241,9 +237,3 @@ def _ingest(ingest: Object) -> Row:
         return Row("ingests", cells)
     mend = f"docs/operations.md has {ready['reason']}, and what to do"
     return Row("ingests", cells, f"{ready['reason']}: {ready.get('message', '')}", mend)
-
-
-def condition(of: Object, kind: str) -> Mapping[str, Any]:
-    """One of an object's conditions; empty if it has none of that type."""
-    listed = of.get("status", {}).get("conditions") or []
-    return next((one for one in listed if one["type"] == kind), {})

@@ -12,6 +12,7 @@ import yaml
 
 from cluster import pins
 from cluster.shell import ClusterError, run, say, step
+from deploy.attend import ObstructedError, attend, try_anew
 from deploy.built import identity
 from deploy.door import Door, program
 from deploy.next_steps import next_steps
@@ -34,7 +35,11 @@ SEAL = "vault-seal"
 SEAL_KEY_BYTES = 32
 SEALED = "data-vault-0"
 """Claim with what it opens."""
-IMAGE_OF_PODS = "operator.podAnnotations.image"
+BUILT = {
+    "operator.podAnnotations.image": pins.OPERATOR_IMAGE,
+    "vault.setup.podAnnotations.image": pins.SETUP_IMAGE,
+}
+"""Value that tells pods which image they are of -> its name."""
 INSTALL_MINUTES = 6
 READY_SECONDS = 180
 SETUP = "app.kubernetes.io/name=vault,app.kubernetes.io/component=setup"
@@ -75,6 +80,8 @@ def up(door: Door, values: Sequence[Path]) -> str:
 def _explaining(door: Door) -> Iterator[None]:
     try:
         yield
+    except ObstructedError:
+        raise  # it says all there is to know
     except ClusterError as error:
         raise explained(door, error) from error
 
@@ -113,17 +120,34 @@ def _certify(place: Place) -> None:
 
 
 def install(door: Door, values: Sequence[Path]) -> None:
-    """Install or upgrade the release, and wait until all of it works."""
+    """Install or upgrade the release, and wait until all of it works.
+
+    Raises:
+        ObstructedError: Something stands in the way for good.
+        ClusterError: It has failed, or is not there in time.
+    """
     # A helm that was killed leaves its mark, and every later one stops there.
     mark = f"--selector=owner=helm,name={door.place.release},{_INTERRUPTED}"
     door.kubectl("delete", "secrets", mark)
+    _drop_failed_setup(door)
+    try_anew(door)
     given = [f"--values={file}" for file in (LOCAL_VALUES, *values)]
-    # Whatever it was made from, it has the same name: its pods would stay those of before.
-    given.append(f"--set-string={IMAGE_OF_PODS}={identity(door.place, pins.OPERATOR_IMAGE)}")
+    # Whatever they were made from, they have the same names: pods would stay those of before.
+    built = ((value, identity(door.place, image)) for value, image in BUILT.items())
+    given += [f"--set-string={value}={image}" for value, image in built]
     limit = f"--timeout={INSTALL_MINUTES}m"
-    door.helm("upgrade", "--install", door.place.release, str(CHART), *given, "--wait", limit)
+    release = ("upgrade", "--install", door.place.release, str(CHART))
+    attend(door, door.helm_words(*release, *given, "--wait", limit))
     # It waits for a login that a hook makes, which Helm runs once all else is ready.
-    door.kubectl("wait", "job", f"--selector={SETUP}", "--for=condition=Complete", limit)
+    setup = ("wait", "job", f"--selector={SETUP}", "--for=condition=Complete", limit)
+    attend(door, door.kubectl_words(*setup))
+
+
+def _drop_failed_setup(door: Door) -> None:
+    """One that has failed is no longer tried, or soon not; Helm makes it anew where it is gone."""
+    for job in door.items("jobs", f"--selector={SETUP}"):
+        if job.get("status", {}).get("failed") and not job["status"].get("succeeded"):
+            door.kubectl("delete", "job", job["metadata"]["name"], "--ignore-not-found")
 
 
 def ingest(door: Door) -> None:

@@ -109,7 +109,12 @@ def test_setup_runs_after_each_install_and_upgrade_or_once_for_each_change():
 
     plain = {"setup": {"hook": False}}
     assert name({}) == "Job/vault-setup"
-    assert name(plain) == name(plain) != name(plain | {"roles": {"x": {}}})
+    assert name(plain) == name(plain)
+    images = [{"tag": "0.1.1"}, {"digest": f"sha256:{'0' * 64}"}]
+    changes = [{"image": image} for image in images] + [{"podAnnotations": {"image": "built anew"}}]
+    changed = [{"setup": {"hook": False} | change} for change in changes]
+    names = [name(values) for values in (plain, plain | {"roles": {"x": {}}}, *changed)]
+    assert len(set(names)) == len(names)
     assert "annotations" not in named(render("vault", plain), "Job", name(plain)[4:])["metadata"]
 
 

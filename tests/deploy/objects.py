@@ -70,7 +70,7 @@ def pod(name, part, *containers, phase="Running", conditions=(), init=()):
     told = [container(part, RUNNING, ready=True)]
     return {
         "kind": "Pod",
-        "metadata": {"name": name, "labels": labels(part, "server")},
+        "metadata": {"name": name, "uid": f"uid of {name}", "labels": labels(part, "server")},
         "status": {
             "phase": phase,
             "conditions": list(conditions or [true("PodScheduled"), true("Ready")]),
@@ -80,11 +80,11 @@ def pod(name, part, *containers, phase="Running", conditions=(), init=()):
     }
 
 
-def job(name, *conditions):
+def job(name, *conditions, failed=0):
     return {
         "kind": "Job",
         "metadata": {"name": name, "labels": labels("vault", "setup")},
-        "status": {"conditions": list(conditions)},
+        "status": {"conditions": list(conditions), "failed": failed},
     }
 
 

@@ -43,9 +43,9 @@ def row(section, **other):
     return found
 
 
-def part(*pods, ready=0, name="operator"):
+def part(*pods, ready=0, name="operator", wanted=1):
     """The one part, with these pods."""
-    return row("parts", workloads=[workload(name, name, ready)], pods=list(pods))
+    return row("parts", workloads=[workload(name, name, ready, wanted)], pods=list(pods))
 
 
 def test_what_is_well_is_well():
@@ -74,6 +74,7 @@ def test_what_is_well_is_well():
         ({"sealed": {"vault-0": True}}, "Vault is sealed"),
         ({"sealed": {"vault-0": None}}, "Vault does not say"),
         ({"jobs": [job("a", true("Failed", reason="DeadlineExceeded"))]}, "DeadlineExceeded"),
+        ({"jobs": [job("a", failed=3)]}, "3 of its pods have failed"),
         ({"certificates": {"minio-tls": certificate(6)}}, "it expires soon"),
         ({"certificates": {"minio-tls": certificate(5, ago=6)}}, "it is expired"),
         ({"certificates": {"minio-tls": b"no certificate"}}, "it cannot be read"),
@@ -95,6 +96,7 @@ def test_what_is_wrong_is_told_with_what_to_do(other, wanted):
     "other",
     [
         {"jobs": [job("still-at-it")]},
+        {"jobs": [job("tries-again", failed=2)]},
         {"ingests": [ingest("sales", false("Ready", reason="Suspended"))]},
         {"ingests": []},
         {"certificates": {"minio-tls": certificate(90, ago=70)}},
@@ -120,7 +122,35 @@ def test_a_part_counts_its_own_pods_and_all_restarts_of_their_containers():
 
 def test_a_part_says_why_it_is_not_ready():
     found = part(pod("operator-a", "operator", CRASHING, conditions=UNREADY))
-    assert found.wrong == "operator: CrashLoopBackOff: back-off 5m0s restarting"
+    assert "operator-a, container operator: it has ended 7 times" in found.wrong
+    assert "CrashLoopBackOff: back-off 5m0s restarting" in found.wrong
+    assert found.mend.endswith("logs operator-a -c operator`")
+
+
+def test_a_part_whose_pod_cannot_be_put_together_says_what_is_missing():
+    creating = (true("PodScheduled"), false("PodReadyToStartContainers"), false("Ready"))
+    rows = judged(
+        workloads=[workload("minio", "minio", 0)],
+        pods=[pod("minio-0", "minio", conditions=creating, phase="Pending")],
+        warnings={"uid of minio-0": 'FailedMount: secret "minio-tls" not found'},
+    )
+    (found,) = [one for one in rows if one.section == "parts"]
+    assert found.wrong == 'pod minio-0: FailedMount: secret "minio-tls" not found'
+    assert "make what it names" in found.mend
+
+
+def test_a_vault_that_does_not_start_says_why_and_not_only_that_it_is_silent():
+    rows = judged(
+        workloads=[workload("vault", "vault", 0)],
+        pods=[pod("vault-0", "vault", CRASHING, conditions=UNREADY)],
+        sealed={"vault-0": None},
+    )
+    (found,) = [one for one in rows if one.section == "parts"]
+    assert "it has ended 7 times" in found.wrong
+
+
+def test_a_part_that_is_scaled_to_nothing_is_not_well():
+    assert part(name="postgres", ready=0, wanted=0).wrong == "it is scaled to 0"
 
 
 def test_the_agent_that_holds_up_a_pod_is_named_not_who_waits_for_it():

@@ -9,11 +9,13 @@ import yaml
 from cluster import pins
 from cluster.shell import ClusterError
 from deploy import proof, up
+from deploy.attend import ObstructedError
 from deploy.built import identity
 from deploy.down import down
+from deploy.facts import Facts
 from deploy.next_steps import next_steps
 from deploy.place import ACCOUNTS, DEFAULT, LOCAL_VALUES, OUT, SAMPLE, Place
-from deploy.trouble import explained
+from deploy.trouble import explained, last_words
 from tests.charts.support import CHARTS
 from tests.deploy.conftest import PLACE
 from tests.deploy.objects import RELEASE, false, pod, workload
@@ -65,10 +67,38 @@ def test_a_namespace_restricts_pods_and_tells_who_made_it(programs, door, certif
 
 def test_a_release_that_was_cut_off_is_completed(programs, door, certified, tmp_path):
     up.install(door, [tmp_path / "mine.yaml"])
-    order = [call.split()[:2] for call in programs.calls()]
-    assert order == [["kubectl", "delete"], ["helm", "upgrade"], ["kubectl", "wait"]]
+    changing = [call.split()[:2] for call in programs.calls() if not call.startswith("kubectl get")]
+    assert changing == [["kubectl", "delete"], ["helm", "upgrade"], ["kubectl", "wait"]]
     (mark,) = re.findall(r"--selector=(.*)", programs.calls("kubectl delete")[0])
     assert mark.startswith("owner=helm,name=t,status in (pending-install,")
+
+
+@pytest.mark.parametrize(
+    ("status", "made_anew"),
+    [({"failed": 1, "active": 1}, True), ({"failed": 1, "succeeded": 1}, False), ({}, False)],
+)
+def test_a_setup_that_has_failed_is_made_anew(programs, door, certified, status, made_anew):
+    setup = {"items": [{"metadata": {"name": "vault-setup-a"}, "status": status}]}
+    programs.add("kubectl", ("^get .* jobs ", json.dumps(setup), 0))
+    up.install(door, [])
+    calls = programs.calls()
+    deleted = [
+        call for call in calls if call.startswith("kubectl delete") and "vault-setup-a" in call
+    ]
+    assert len(deleted) == made_anew
+    upgraded = next(call for call in calls if call.startswith("helm upgrade"))
+    assert all(calls.index(call) < calls.index(upgraded) for call in deleted)
+
+
+def test_what_stands_in_the_way_needs_no_further_explanation(programs, door, monkeypatch):
+    def stuck(*_):
+        raise ObstructedError("pod minio-0: Unschedulable")
+
+    monkeypatch.setattr(up, "install", stuck)
+    monkeypatch.setattr(up, "prepare", lambda _: None)
+    with pytest.raises(ObstructedError, match=r"^pod minio-0: Unschedulable$"):
+        up.up(door, [])
+    assert programs.calls("kubectl") == []
 
 
 def test_values_of_the_user_are_read_last(programs, door, certified, tmp_path):
@@ -77,15 +107,16 @@ def test_values_of_the_user_are_read_last(programs, door, certified, tmp_path):
     assert read == [str(LOCAL_VALUES), str(tmp_path / "mine.yaml")]
 
 
-def test_an_operator_that_was_built_anew_takes_the_place_of_the_old(
-    programs, door, certified, monkeypatch
+@pytest.mark.parametrize("part", ["operator", "vault.setup"])
+def test_what_was_built_anew_takes_the_place_of_the_old(
+    programs, door, certified, monkeypatch, part
 ):
     up.install(door, [])
     up.install(door, [])
     monkeypatch.setattr(up, "identity", lambda *_: "sha256:second")
     up.install(door, [])
     calls = programs.calls("helm upgrade")
-    told = [re.findall(r"=operator\.podAnnotations\.image=(\S+)", call) for call in calls]
+    told = [re.findall(rf"={part}\.podAnnotations\.image=(\S+)", call) for call in calls]
     assert told == [["sha256:first"], ["sha256:first"], ["sha256:second"]]
 
 
@@ -95,7 +126,8 @@ def test_images_of_another_cluster_are_not_looked_up(door):
 
 def test_what_went_wrong_is_explained_by_what_is_wrong_and_who_said_what(programs, door):
     crashing = pod("operator-a", "operator", CRASHING, conditions=[false("Ready")])
-    programs.add("helm", ("list", json.dumps([RELEASE | {"name": "t"}]), 0))
+    failed = RELEASE | {"name": "t", "status": "failed"}
+    programs.add("helm", ("list", json.dumps([failed]), 0))
     programs.add(
         "kubectl",
         ("^logs .* operator-a ", "settings.yaml: receiver: not permitted", 0),
@@ -104,7 +136,7 @@ def test_what_went_wrong_is_explained_by_what_is_wrong_and_who_said_what(program
     )
     told = str(explained(door, ClusterError("helm failed"))).splitlines()
     assert told[0] == "helm failed"
-    assert "operator: operator: CrashLoopBackOff" in told[1]
+    assert "pod operator-a, container operator: it has ended 7 times" in told[1]
     assert told[2:4] == ["  operator-a:", "    | settings.yaml: receiver: not permitted"]
     assert "make up" in told[4]
 
@@ -114,6 +146,20 @@ def test_what_went_wrong_is_told_even_where_nothing_answers(programs, door):
     told = str(explained(door, ClusterError("helm failed", mend="Look.")))
     assert told.startswith("helm failed\n  Look.\n")
     assert "connection refused" in told
+
+
+def test_of_many_pods_of_one_job_the_last_is_heard(programs, door):
+    def made(name, minute):
+        one = pod(name, "minio", CRASHING, conditions=[false("Ready")], phase="Failed")
+        one["metadata"]["ownerReferences"] = [{"name": "bootstrap"}]
+        one["metadata"]["creationTimestamp"] = f"2026-11-28T15:0{minute}:00Z"
+        return one
+
+    pods = [made("bootstrap-b", 3), made("bootstrap-a", 1)]
+    programs.add("kubectl", ("^logs", "refused", 0))
+    assert list(last_words(door, Facts(door.place, pods=pods))) == ["bootstrap-b:", "  | refused"]
+    (asked,) = programs.calls("kubectl logs")
+    assert "--container=operator" in asked
 
 
 # --- the proof ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 RELEASE = "e2e-up"
 SECONDS = 600
+SOON = 90
+"""Within so many seconds it is told what stands in the way, on a machine that others use too."""
 CLAIMS = {"data-minio-0", "data-postgres-0", "data-vault-0"}
 DEFINITION = "customresourcedefinitions/salesingests.minidata.io"
 OF_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
@@ -53,6 +56,20 @@ class Platform:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout, done.stderr
+
+    def fails(self, command, *options):
+        """Run the program, which is to end with 1; all that it said."""
+        done = subprocess.run(
+            self._argv(command, *options),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 1, done.stdout
+        return done.stdout
 
     def cut_off(self, *options):
         """Let `up` begin, and kill it and its helm in the middle of the upgrade."""
@@ -231,6 +248,32 @@ def test_an_upgrade_keeps_what_there_is_and_may_be_cut_off(platform, tmp_path):
     assert platform.sales() == sales + loaded
     after = platform.started()
     assert all(before[f"{part}-0"] != after[f"{part}-0"] for part in CHANGED)
+    assert platform.status()["well"] is True
+
+
+def test_an_image_that_is_nowhere_is_told_soon_and_the_next_up_goes_on(platform, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(json.dumps({"minio": {"image": {"tag": "nowhere"}}}))
+    sales, began = platform.sales(), time.monotonic()
+    told = platform.fails("up", f"--values={wrong}")
+    assert time.monotonic() - began < SOON
+    held_up = r"^error: pod minio-0, container minio: \w+: .*:nowhere"
+    assert re.search(held_up, told, re.MULTILINE), told
+    assert "To do: name an image that the cluster can have" in told
+    assert not platform.is_pending()
+    loaded = platform.up()
+    assert platform.sales() == sales + loaded
+
+
+def test_status_of_a_broken_platform_says_what_is_wrong_and_up_mends_it(platform):
+    platform.namespace.kubectl("scale", "statefulset/postgres", "--replicas=0")
+    platform.namespace.kubectl("delete", "secret", "minio-tls")
+    platform.namespace.kubectl("delete", "pod", "minio-0", timeout=120)
+    until(lambda: 'secret "minio-tls" not found' in platform.fails("status"))
+    page = platform.fails("status")
+    for part in ("postgres: it is scaled to 0", "minio: pod minio-0: FailedMount"):
+        assert re.search(rf"^  {part}.* To do: ", page, re.MULTILINE), page
+    assert platform.up() > 900
     assert platform.status()["well"] is True
 
 
