@@ -44,6 +44,25 @@ def ensure_folder(name: str, source: Path) -> Path:
     return folder / name
 
 
+def ensure_around(build: GoBuild, source: Path) -> Path:
+    """The program that a folder with one `main.go` of our own makes of a build's module.
+
+    Raises:
+        ClusterError: No usable Go, a module that cannot be had, or a program that does not run.
+    """
+    folder = folder_around(build, source)
+    if not folder.exists():
+        with step(f"compile {build.name} {build.version}"), cache.publish(folder) as draft:
+            module = _throw_away(build)
+            shutil.copy(source / "main.go", module)
+            options = ("-mod=mod", *FLAGS, "-ldflags", "-s -w", "-o", draft / build.name)
+            log = cache.log_file(f"compile-{build.name}")
+            run([_toolchain(), "build", *options, "."], env=_environment(), cwd=module, log=log)
+            prove(draft / build.name, build)
+            cache.remove(module)
+    return folder / build.name
+
+
 def module_folder(build: GoBuild) -> Path:
     """Where the sources of a build's module lie, fetched if need be."""
     argv = [_toolchain(), "mod", "download", "-json", f"{build.module}@{build.version}"]
@@ -64,6 +83,12 @@ def folder_of(build: GoBuild) -> Path:
     return cache.root() / "programs" / f"{build.name}-{cache.digest([repr(build), *FLAGS])}"
 
 
+def folder_around(build: GoBuild, source: Path) -> Path:
+    """The same for what `ensure_around` makes."""
+    key = cache.digest([repr(build), *FLAGS], [source / "main.go"])
+    return cache.root() / "programs" / f"{build.name}-{key}"
+
+
 def _compile(build: GoBuild, folder: Path) -> None:
     linker = " ".join(["-s", "-w", *(f"-X {setting}" for setting in build.stamp)])
     options = [*FLAGS, "-ldflags", linker]
@@ -71,7 +96,7 @@ def _compile(build: GoBuild, folder: Path) -> None:
     with cache.publish(folder) as draft:
         draft.mkdir()
         if build.replaces:
-            _build_from_outside(build, options, draft, log)
+            _build_refused(build, options, draft, log)
         else:
             wanted = [f"{path}@{build.version}" for path in build.programs.values()]
             env = _environment() | {"GOBIN": str(draft)}
@@ -80,18 +105,34 @@ def _compile(build: GoBuild, folder: Path) -> None:
             prove(draft / name, build)
 
 
-def _build_from_outside(build: GoBuild, options: list[str], draft: Path, log: Path) -> None:
-    """Build from a throw-away module that requires the one that `go install` refuses."""
+def _build_refused(build: GoBuild, options: list[str], draft: Path, log: Path) -> None:
+    """Build a module that `go install` refuses: as its authors do, or else from outside."""
+    replaced = _replaced(build)
+    if replaced and all("Version" in one["New"] for one in replaced):
+        # By modules, which everybody can have.
+        _build_in(module_folder(build), build, options, draft, log)
+        return
+    # By folders that were left where they are: a throw-away module does without them.
+    module = _throw_away(build, *_staging(build, replaced))
+    _build_in(module, build, ["-mod=mod", *options], draft, log)
+    cache.remove(module)
+
+
+def _throw_away(build: GoBuild, *lines: str) -> Path:
+    """A fresh module that requires a build's, and has these lines in its `go.mod` too."""
     module = cache.root() / "modules" / build.name
     cache.remove(module)
     module.mkdir(parents=True)
-    lines = ["module throwaway", f"require {build.module} {build.version}", *_staging(build)]
-    (module / "go.mod").write_text("\n".join(lines) + "\n")
+    whole = ["module throwaway", f"require {build.module} {build.version}", *lines]
+    (module / "go.mod").write_text("\n".join(whole) + "\n")
+    return module
+
+
+def _build_in(folder: Path, build: GoBuild, options: list[str], draft: Path, log: Path) -> None:
     # One command for several programs compiles and links them side by side.
     target = str(draft / build.name) if len(build.packages) == 1 else f"{draft}/"
-    argv = [_toolchain(), "build", "-mod=mod", *options, "-o", target, *build.programs.values()]
-    run(argv, env=_environment(), cwd=module, log=log)
-    cache.remove(module)
+    argv = [_toolchain(), "build", *options, "-o", target, *build.programs.values()]
+    run(argv, env=_environment(), cwd=folder, log=log)
 
 
 def prove(program: Path, build: GoBuild) -> None:
@@ -100,22 +141,28 @@ def prove(program: Path, build: GoBuild) -> None:
     Raises:
         ClusterError: It fails or does not print what the build says it must.
     """
-    told = run([program, *build.proof])
+    # Some tell it where errors go.
+    told = run(["sh", "-c", 'exec "$@" 2>&1', "sh", program, *build.proof])
     if build.shows not in told:
         raise ClusterError(
             f"{program.name} says {told.strip()!r} and not {build.shows!r}", where=str(program)
         )
 
 
-def _staging(build: GoBuild) -> list[str]:
-    """Kubernetes v1.x.y publishes each folder under ./staging as the module v0.x.y of its name."""
+def _replaced(build: GoBuild) -> list[dict[str, dict[str, str]]]:
+    """What the module replaces, `Old` by `New`: each has a `Path`, a module a `Version` too."""
     go, env = _toolchain(), _environment()
     told = run([go, "mod", "download", "-json", f"{build.module}@{build.version}"], env=env)
     described = run([go, "mod", "edit", "-json", json.loads(told)["GoMod"]], env=env)
+    return json.loads(described).get("Replace") or []
+
+
+def _staging(build: GoBuild, replaced: list[dict[str, dict[str, str]]]) -> list[str]:
+    """Kubernetes v1.x.y publishes each folder under ./staging as the module v0.x.y of its name."""
     version = re.sub(r"^v1\.", "v0.", build.version)
     return [
         f"replace {one['Old']['Path']} => {one['Old']['Path']} {version}"
-        for one in json.loads(described).get("Replace") or ()
+        for one in replaced
         if one["New"]["Path"].startswith("./staging/")
     ]
 

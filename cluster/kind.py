@@ -18,6 +18,8 @@ SYSTEM = (
     ("local-path-storage", "deployment/local-path-provisioner"),
 )
 """What has to run before a cluster is of use: names of Services, and volumes."""
+ENFORCER = ("kube-system", "daemonset/kube-router")
+"""With our own node image what enforces NetworkPolicies, too; a published one's network does."""
 
 
 def name() -> str:
@@ -119,13 +121,15 @@ def _create(kind: Kind, image: str, nodes: int) -> None:
 def _finish(kind: Kind, nodes: int, seconds: int) -> None:
     """Connect the nodes of our own image, and wait until they and the system's pods are ready."""
     limit = f"--timeout={seconds}s"
+    system = list(SYSTEM)
     with step(f"waiting until nodes ({nodes}), names and volumes are ready"):
         if kind.docker.recipe(pins.NODE_IMAGE):
             kind.kubectl("wait", "--for=jsonpath={.spec.podCIDR}", "nodes", "--all", limit)
             listing = kind.kubectl("get", "nodes", "--output=json")
             network.connect(kind.docker, network.nodes_in(listing))
+            system.append(ENFORCER)
         kind.kubectl("wait", "--for=condition=Ready", "nodes", "--all", limit)
-        for namespace, workload in SYSTEM:
+        for namespace, workload in system:
             kind.kubectl("--namespace", namespace, "rollout", "status", workload, limit)
 
 

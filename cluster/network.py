@@ -1,7 +1,7 @@
 """The pods' network where no network plug-in's image can be had.
 
 Each node gets a bridge-less point-to-point network for its own part of the pods' addresses, and a
-route to each other node's part. NetworkPolicies are stored but not enforced here.
+route to each other node's part. Policies are enforced by what node/network-policies.yaml starts.
 """
 
 import json
@@ -12,6 +12,11 @@ from cluster.docker import Docker
 from cluster.shell import run
 
 CONFIGURATION = "/etc/cni/net.d/10-pods.conflist"
+PODS = "10.244.0.0/16"
+"""The addresses that kind gives to pods, of which each node has a part."""
+MASQUERADE = f"POSTROUTING -s {PODS} ! -d {PODS} -j MASQUERADE"
+"""Pods leave the cluster under their node's address, but meet each other under their own, by which
+policies know them. The plug-in could only do so for the pods of one node."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ def configuration(node: Node) -> str:
         "routes": [{"dst": "0.0.0.0/0"}],
     }
     plugins = [
-        {"type": "ptp", "ipMasq": True, "ipam": addresses},
+        {"type": "ptp", "ipam": addresses},
         {"type": "portmap", "capabilities": {"portMappings": True}},
     ]
     return json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": plugins}, indent=2)
@@ -58,11 +63,13 @@ def nodes_in(listing: str) -> list[Node]:
 
 
 def connect(docker: Docker, nodes: list[Node]) -> None:
-    """Write each node's configuration and routes; the same again changes nothing."""
+    """Write each node's configuration, rule and routes; the same again changes nothing."""
     for node in nodes:
         inside = ["docker", "exec", "--interactive", node.name]
         # Renamed into place: containerd reads the folder whenever something in it changes.
         script = f"cat > {CONFIGURATION}.new && mv {CONFIGURATION}.new {CONFIGURATION}"
         run([*inside, "sh", "-c", script], env=docker.env, stdin=configuration(node))
+        rule = f"iptables -t nat -C {MASQUERADE} 2>/dev/null || iptables -t nat -A {MASQUERADE}"
+        run([*inside, "sh", "-c", rule], env=docker.env)
         for route in routes(node, nodes):
             run([*inside, *route], env=docker.env)

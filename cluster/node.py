@@ -13,7 +13,9 @@ from cluster.shell import run, step
 HERE = Path(__file__).parent / "node"
 BASE = f"minidata/node-base:{pins.KUBERNETES}"
 LOCAL_PATH_IMAGE = f"docker.io/rancher/local-path-provisioner:{pins.LOCAL_PATH}"
-KUBE_PROXY = "kube-proxy"
+KUBE_ROUTER_IMAGE = f"docker.io/cloudnativelabs/kube-router:{pins.KUBE_ROUTER}"
+PACKET_FILTERS = ("kube-proxy", "kube-router")
+"""Programs that have others write into the kernel's packet filter, and need these beside them."""
 CTR = ("ctr", "--namespace", "k8s.io")
 IMPORT = "images import --label=io.cri-containerd.pinned=pinned --all-platforms --no-unpack -"
 AWAIT = "timeout 30 sh -c 'until ctr version >/dev/null 2>&1; do sleep 0.1; done'"
@@ -75,22 +77,24 @@ def _files() -> Path:
     storage = storage.replace("LOCAL_PATH_IMAGE", LOCAL_PATH_IMAGE)
     storage = storage.replace("HELPER_IMAGE", f"docker.io/library/{pins.DEBIAN_IMAGE}")
     (manifests / "default-storage.yaml").write_text(storage)
-    shutil.copy(HERE / "no-cni.yaml", manifests / "default-cni.yaml")
+    policies = (HERE / "network-policies.yaml").read_text()
+    policies = policies.replace("KUBE_ROUTER_IMAGE", KUBE_ROUTER_IMAGE)
+    (manifests / "default-cni.yaml").write_text(policies)
     (target / "kind" / "version").write_text(pins.KUBERNETES)
     return target
 
 
 def _control_plane_images(docker: Docker, debian: str, programs: Mapping[str, Path]) -> list[str]:
-    """The images that kubeadm will ask for, and the provisioner's: one static program each."""
+    """The images that kubeadm will ask for, and our manifests': one static program each."""
     version = ("--kubernetes-version", pins.KUBERNETES)
     asked = run([programs["kubeadm"], "config", "images", "list", *version]).split()
-    asked += [LOCAL_PATH_IMAGE, "registry.k8s.io/pause:3.10"]
+    asked += [LOCAL_PATH_IMAGE, KUBE_ROUTER_IMAGE, "registry.k8s.io/pause:3.10"]
     for image in asked:
         program = image.rsplit("/", 1)[-1].split(":")[0]
-        if program == KUBE_PROXY:
-            context = {KUBE_PROXY: programs[KUBE_PROXY]}
-            args = {"BASE_IMAGE": pins.DEBIAN_IMAGE}
-            dockerfile = HERE / "kube-proxy.Dockerfile"
+        if program in PACKET_FILTERS:
+            context = {program: programs[program]}
+            args = {"BASE_IMAGE": pins.DEBIAN_IMAGE, "PROGRAM": program}
+            dockerfile = HERE / "packet-filter.Dockerfile"
             docker.build(Build(image, dockerfile, context, args, (debian,)))
         else:
             _import_program(docker, image, programs[program])

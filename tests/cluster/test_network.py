@@ -6,7 +6,15 @@ import pytest
 
 from cluster.docker import Docker
 from cluster.engine import Engine
-from cluster.network import CONFIGURATION, Node, configuration, connect, nodes_in, routes
+from cluster.network import (
+    CONFIGURATION,
+    MASQUERADE,
+    Node,
+    configuration,
+    connect,
+    nodes_in,
+    routes,
+)
 
 NODES = [
     Node("a", "172.18.0.2", "10.244.0.0/24"),
@@ -32,7 +40,6 @@ def test_pods_of_a_node_have_addresses_of_its_part_and_a_way_out():
     network, ports = told["plugins"]
     assert network == {
         "type": "ptp",
-        "ipMasq": True,
         "ipam": {
             "type": "host-local",
             "ranges": [[{"subnet": "10.244.1.0/24"}]],
@@ -63,14 +70,15 @@ def test_nodes_are_read_from_the_api_servers_listing():
     assert nodes_in(json.dumps(listing)) == NODES[:1]
 
 
-def test_every_node_gets_its_configuration_and_its_routes(programs):
+def test_every_node_gets_its_configuration_its_rule_and_its_routes(programs):
     new = f"{CONFIGURATION}.new"
     programs.script("docker", KEEP_INPUT)
     connect(Docker(Engine({"DOCKER_HOST": "unix:///ours"}, owned=True)), NODES[:2])
     for node, other in (NODES[:2], NODES[1::-1]):
         assert (programs.folder / f"{node.name}.conflist").read_text() == configuration(node)
-        written, *routed = programs.calls(f"docker exec --interactive {node.name} ")
+        written, ruled, *routed = programs.calls(f"docker exec --interactive {node.name} ")
         assert written.endswith(f"cat > {new} && mv {new} {CONFIGURATION}")
+        assert ruled.endswith(f"-C {MASQUERADE} 2>/dev/null || iptables -t nat -A {MASQUERADE}")
         way = f"ip route replace {other.pods} via {other.address}"
         assert routed == [f"docker exec --interactive {node.name} {way}"]
     assert programs.engines() == {"unix:///ours"}

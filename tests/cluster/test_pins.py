@@ -15,7 +15,8 @@ MEMBERS = ("pyproject.toml", *(f"{member}/pyproject.toml" for member in images.W
 DOCKERFILES = [f"{package}/Dockerfile" for package in images.OURS.values()]
 CHARTS = sorted({file.parent.name for file in pages.ROOT.glob("charts/*/Chart.yaml")} - {UMBRELLA})
 """The umbrella names no image itself."""
-BUILDS = ((*pins.HOST_TOOLS, pins.MINIO_SERVER, pins.FAKE_NODES), pins.NODE_PROGRAMS)
+TOOLS = (*pins.HOST_TOOLS, pins.MINIO_SERVER, pins.FAKE_NODES, pins.CHART_TESTER)
+BUILDS = (TOOLS, pins.NODE_PROGRAMS)
 LOADED = {*images.OURS, *pins.THIRD_PARTY_IMAGES}
 
 
@@ -111,7 +112,7 @@ def test_a_build_names_its_programs(build, programs):
 
 def test_all_that_is_needed_is_built():
     tools, node = ({name for build in builds for name in build.programs} for builds in BUILDS)
-    assert tools == {"kind", "kubectl", "helm", "mc", "minio", "kwok"}
+    assert tools == {"kind", "kubectl", "helm", "mc", "minio", "kwok", "helm-unittest"}
     assert {"kubeadm", "kubelet", "kube-apiserver", "kube-proxy", "etcd", "coredns"} <= node
 
 

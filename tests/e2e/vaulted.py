@@ -44,8 +44,6 @@ VAULT = {
     "secrets": {"minio/server": {"root_user": {"value": "root-of-e2e"}}},
     "persistence": {"size": "1Gi"},
     "resources": frugal("1Gi"),
-    # These tests come by port-forward, from outside of every pod.
-    "networkPolicy": {"clients": []},
 }
 FROM_VAULT = {"vault": {"enabled": True, "resources": frugal("128Mi")}}
 READERS = {

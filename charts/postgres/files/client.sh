@@ -28,3 +28,15 @@ log_in() {
 sql() {
   psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 "$@"
 }
+
+# wait_for_server SECONDS: until it answers at all, or for so long. Whether it may be trusted is for a
+# login to find out, and to tell; TLS without a check leaves no refused connection in its log. A pod
+# that has just started may be refused, too, until the rules of NetworkPolicies know its address.
+wait_for_server() {
+  echo "waiting for $PGHOST:$PGPORT"
+  deadline=$(($(date +%s) + $1))
+  until env -u PGSSLROOTCERT PGSSLMODE=prefer pg_isready --quiet --timeout=1 \
+    || [ "$(date +%s)" -ge "$deadline" ]; do
+    sleep 1
+  done
+}

@@ -43,6 +43,7 @@ without_tls() {
   PGSSLMODE=disable sql "$@"
 }
 
+wait_for_server 30
 set -- $(getent hosts "$PGHOST")
 address=$1
 strangers="SELECT rolname FROM pg_roles

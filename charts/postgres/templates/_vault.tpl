@@ -8,7 +8,17 @@ pod's, and so are those of its files. */}}
   imagePullPolicy: {{ .root.Values.vault.image.pullPolicy }}
   securityContext: {{- include "postgres.restricted" . | nindent 4 }}
   # Not by the image's entry point, which first wants rights that no container here has.
-  command: [vault, agent, -config=/agent/agent.hcl]
+  # The agent gives up at the first refusal, which a pod may meet as it starts: where NetworkPolicies
+  # are enforced, the rules in front of Vault learn of its address a moment later.
+  command:
+    - sh
+    - -c
+    - |
+      for pause in 1 2 4 8; do
+        vault agent -config=/agent/agent.hcl && exit 0
+        sleep $pause
+      done
+      exec vault agent -config=/agent/agent.hcl
   env:
     - {name: HOME, value: /agent}
   resources: {{- toYaml .root.Values.vault.resources | nindent 4 }}

@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from sales_api.request import ObjectRef, RunRequest
-from sales_pipeline import batch, session
+from sales_pipeline import batch, reach, session
 from sales_pipeline import reprocess as reprocessing
 from sales_pipeline.batch import Connections
 from sales_pipeline.cli.base import IngestFile, app, err, out
@@ -30,6 +30,7 @@ def run() -> None:
         return _works(request.objects or _waiting(opened, request))
 
     settings = read_settings()
+    reach.wait(settings)
     raise typer.Exit(session.execute(lambda: session.find_request(None), settings, plan, out))
 
 
@@ -45,7 +46,17 @@ def sweep(*, ingest: IngestFile = None, dry_run: DryRun = False) -> None:
         return _told(works) if dry_run else works
 
     settings = read_settings()
+    reach.wait(settings)
     raise typer.Exit(session.execute(lambda: session.find_request(ingest), settings, plan, out))
+
+
+@app.command("reach")
+def reach_servers() -> None:
+    """Wait until object store, database and Vault take connections, for SALES_REACH_SECONDS.
+
+    For a pod, whose network may not be quite there when it starts.
+    """
+    reach.reach(read_settings())
 
 
 @app.command()
