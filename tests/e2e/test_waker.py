@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sales_api import names
+from sales_operator import waker as module
+from sales_operator.refusals import Span
 from sales_operator.settings import PipelineJobs, Settings
 from sales_operator.waker import Waker
 from tests.e2e.connecting import Line, connected, requests, serving
@@ -13,6 +16,7 @@ from tests.e2e.connecting import Line, connected, requests, serving
 pytestmark = pytest.mark.e2e
 
 SECONDS = 60
+REFUSED = Span(datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 12, 5, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,8 @@ def ingests(server):
     """Three ingests, none of them woken."""
     for name in ("a", "b", "c"):
         server.ingest(name, suspend=True)
-        server.namespace.kubectl("annotate", "salesingest", name, f"{names.ANNOTATION_WAKE}-")
+        words = f"{names.ANNOTATION_WAKE}-", f"{names.ANNOTATION_REFUSED}-"
+        server.namespace.kubectl("annotate", "salesingest", name, *words)
 
 
 @contextlib.asynccontextmanager
@@ -56,19 +61,19 @@ def run(coroutine):
     return asyncio.run(limited())
 
 
-def told(server):
+def told(server, annotation=names.ANNOTATION_WAKE):
     """What was left as word, by ingest."""
     annotations = {
         item["metadata"]["name"]: item["metadata"].get("annotations", {})
         for item in server.namespace.get("salesingests")["items"]
     }
-    found = {name: texts.get(names.ANNOTATION_WAKE) for name, texts in annotations.items()}
+    found = {name: texts.get(annotation) for name, texts in annotations.items()}
     return {name: moment for name, moment in found.items() if moment}
 
 
-async def until_told(server, *wanted):
+async def until_told(server, *wanted, **which):
     """Wait for word on these ingests, and perhaps on others."""
-    while not (found := await asyncio.to_thread(told, server)).keys() >= set(wanted):  # noqa: ASYNC110
+    while not (found := await asyncio.to_thread(told, server, **which)).keys() >= set(wanted):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     return found
 
@@ -169,3 +174,39 @@ def test_waker_outlives_an_api_server_that_is_away(server):
             return await until_told(server, "b")
 
     assert "b" in run(interrupted())
+
+
+def test_refused_events_are_told_of_once_a_minute_and_wake_nobody(server):
+    """Whoever posts them is unknown, and must not cost more than this."""
+    before = requests("PATCH", "salesingests")
+
+    async def refused():
+        async with working(server) as waker:
+            for number in range(1000):
+                waker.refused("sales", f"raw/{'ab'[number % 2]}/x.csv", REFUSED)
+            found = await until_told(server, "a", annotation=names.ANNOTATION_REFUSED)
+            # After this, whatever else was to be left as word would have been.
+            waker.heard("sales", "raw/c/x.csv")
+            return found, await until_told(server, "c")
+
+    found, woken = run(refused())
+    assert {name: Span.parse(text) for name, text in found.items()} == {"a": REFUSED}
+    assert woken.keys() == {"c"}
+    assert told(server, names.ANNOTATION_REFUSED).keys() == {"a"}
+    assert requests("PATCH", "salesingests") - before == 2
+
+
+def test_refusals_that_go_on_are_told_of_again(server, monkeypatch):
+    """The leader may not have been there to see it, or have had reasons to wait."""
+    monkeypatch.setattr(module, "_REFUSED_SECONDS", 0)
+    later = Span(REFUSED.since, REFUSED.until + timedelta(minutes=1))
+
+    async def twice():
+        async with working(server) as waker:
+            waker.refused("sales", "raw/a/x.csv", REFUSED)
+            await until_told(server, "a", annotation=names.ANNOTATION_REFUSED)
+            waker.refused("sales", "raw/a/x.csv", later)
+            while told(server, names.ANNOTATION_REFUSED) != {"a": str(later)}:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    run(twice())
