@@ -14,9 +14,9 @@ from typing import TypeVar
 from urllib.parse import quote_plus
 
 import trustme
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
-from sales_operator.metrics import EVENTS, REGISTRY
+from sales_operator.metrics import EVENTS, EVENTS_REFUSED, REGISTRY
 from sales_operator.receiver import serving
 from sales_operator.settings import Receiver
 
@@ -50,6 +50,7 @@ class Serving:
     port: int = 0
     probes: Probes = field(default_factory=Probes)
     woken: "Queue[tuple[str, str]]" = field(default_factory=Queue)
+    refused: "Queue[tuple[str, str]]" = field(default_factory=Queue)
     wake: Callable[[str, str], None] | None = None
     registry: CollectorRegistry = REGISTRY
 
@@ -72,9 +73,13 @@ class Serving:
         def wake(bucket: str, key: str) -> None:
             self.woken.put((bucket, key))
 
+        def refused(bucket: str, key: str) -> None:
+            self.refused.put((bucket, key))
+
         manager = serving(
             self.settings,
             self.wake or wake,
+            refused,
             lambda: self.probes.health,
             lambda: self.probes.readiness,
             self.registry,
@@ -84,7 +89,11 @@ class Serving:
 
     def all_woken(self) -> list[tuple[str, str]]:
         """What was told of so far; afterwards it is forgotten."""
-        return [self.woken.get_nowait() for _ in range(self.woken.qsize())]
+        return _all_of(self.woken)
+
+    def all_refused(self) -> list[tuple[str, str]]:
+        """The same of what nobody had the right token for."""
+        return _all_of(self.refused)
 
     def trust(self) -> ssl.SSLContext:
         """What clients take."""
@@ -108,8 +117,13 @@ class Serving:
 
     def post(self, body: bytes, authorization: str | None = f"Bearer {TOKEN}") -> Answer:
         """What the object store does."""
-        headers = {} if authorization is None else {"Authorization": authorization}
+        shown = {} if authorization is None else {"Authorization": authorization}
+        headers = {"Content-Type": "application/json", **shown}
         return self.ask("POST", "/events", body, headers=headers)
+
+
+def _all_of(told: "Queue[tuple[str, str]]") -> list[tuple[str, str]]:
+    return [told.get_nowait() for _ in range(told.qsize())]
 
 
 def notification(key: str, event: str = "s3:ObjectCreated:Put") -> bytes:
@@ -147,7 +161,16 @@ def mount(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def counted(result: str) -> float:
     """How many events had this result so far."""
-    return REGISTRY.get_sample_value(f"{EVENTS._name}_total", {"result": result}) or 0.0
+    return _counter(EVENTS, result=result)
+
+
+def counted_refused(reason: str) -> float:
+    """How many requests were refused for this reason so far."""
+    return _counter(EVENTS_REFUSED, reason=reason)
+
+
+def _counter(counter: Counter, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"{counter._name}_total", labels) or 0.0
 
 
 @contextmanager

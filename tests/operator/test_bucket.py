@@ -354,3 +354,20 @@ def test_events_wait_while_nobody_receives(minio, door):
     with minio.serving.up():
         woken = minio.wait_for(len(keys))
     assert sorted(woken) == [("sales", key) for key in keys]
+
+
+def test_events_that_are_refused_for_their_token_come_once_it_is_right(minio, door):
+    """Refused again and again meanwhile, as what they are; and then each is told of once."""
+    door.subscribe("sales", ["raw/"], "op", ARN)
+    keys = [("sales", f"raw/refused-{number}.csv") for number in range(20)]
+    token = (minio.serving.folder / "events/token").read_bytes()
+    mount(minio.serving.folder / "events", {"token": b"another"})
+    with minio.serving.up():
+        for bucket, key in keys:
+            minio.root.put_object(Bucket=bucket, Key=key, Body=b"1")
+        again = [minio.serving.refused.get(timeout=60) for _ in range(2)]
+        assert minio.serving.all_woken() == []
+        mount(minio.serving.folder / "events", {"token": token})
+        woken = minio.wait_for(len(keys))
+    assert set(again) <= set(keys)
+    assert sorted(woken) == sorted(keys)

@@ -8,7 +8,7 @@ import shutil
 import socket
 import ssl
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -17,10 +17,20 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from prometheus_client import CollectorRegistry
 
+from sales_operator import refusing
 from sales_operator.certificate import CertificateError, not_after
 from sales_operator.metrics import REGISTRY
 from sales_operator.receiver import MAX_BODY_BYTES
-from tests.operator.receiving import TOKEN, Serving, counted, lay_out, mount, notification
+from sales_operator.refusing import MAX_BYTES
+from tests.operator.receiving import (
+    TOKEN,
+    Serving,
+    counted,
+    counted_refused,
+    lay_out,
+    mount,
+    notification,
+)
 
 EXPIRY = "sales_operator_certificate_expiry_timestamp_seconds"
 
@@ -116,6 +126,104 @@ def test_stranger_is_refused(receiver, authorization):
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert counted("refused") == before + 1
     assert receiver.all_woken() == []
+
+
+# --- what is refused
+
+
+def refused_as(receiver, body, authorization="Bearer another", **headers):
+    """The reason that a refused request is counted under."""
+    reasons = ("wrong_token", "no_token", "no_event", "unread")
+    before = {reason: counted_refused(reason) for reason in reasons}
+    shown = {} if authorization is None else {"Authorization": authorization}
+    sent = {"Content-Type": "application/json", **shown, **headers}
+    assert receiver.ask("POST", "/events", body, headers=sent).status == 401
+    (reason,) = [reason for reason in reasons if counted_refused(reason) > before[reason]]
+    return reason
+
+
+@pytest.mark.parametrize(
+    ("authorization", "reason"),
+    [("Bearer another", "wrong_token"), ("Basic another", "wrong_token"), (None, "no_token")],
+)
+def test_event_with_another_token_is_told_of_and_wakes_nobody(receiver, authorization, reason):
+    assert refused_as(receiver, notification("raw/a b.csv"), authorization) == reason
+    assert receiver.all_refused() == [("sales", "raw/a b.csv")]
+    assert receiver.all_woken() == []
+
+
+def test_event_with_the_right_token_is_not_told_of_as_refused(receiver):
+    receiver.post(notification("raw/a.csv"))
+    assert receiver.all_refused() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "reason"),
+    [
+        (b"no event at all", {}, "no_event"),
+        (b"{}", {}, "no_event"),
+        (notification("raw/a.csv", "s3:ObjectRemoved:Delete"), {}, "no_event"),
+        (b"", {}, "unread"),
+        (notification("raw/a.csv").ljust(MAX_BYTES + 1), {}, "unread"),
+        (notification("raw/a.csv"), {"Content-Type": "text/plain"}, "unread"),
+        (gzip.compress(notification("raw/a.csv")), {"Content-Encoding": "gzip"}, "unread"),
+    ],
+)
+def test_what_the_object_store_does_not_send_is_told_of_to_nobody(receiver, body, headers, reason):
+    assert refused_as(receiver, body, **headers) == reason
+    assert receiver.all_refused() == []
+
+
+def test_longest_event_is_read(receiver):
+    assert refused_as(receiver, notification("raw/a.csv").ljust(MAX_BYTES)) == "wrong_token"
+
+
+HALF_AN_EVENT = (
+    b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 100\r\n\r\n{"
+)
+
+
+def test_few_strangers_are_waited_for_at_once(receiver, monkeypatch, caplog):
+    """The rest is refused unread, whoever has the token is let in, and nobody fills the log."""
+    monkeypatch.setattr(refusing, "_SECONDS", 3600)
+    before = counted_refused("unread")
+    with ExitStack() as connections:
+        for _ in range(10):
+            connections.enter_context(connected_to(receiver)).sendall(HALF_AN_EVENT)
+        until(lambda: counted_refused("unread") - before == 10 - refusing._AT_ONCE)
+        assert receiver.post(notification("raw/a.csv")).status == 204
+        assert counted_refused("unread") - before == 10 - refusing._AT_ONCE
+    until(lambda: counted_refused("unread") - before == 10)
+    assert refused_as(receiver, notification("raw/a.csv")) == "wrong_token"
+    assert caplog.records == []
+
+
+def test_stranger_is_not_waited_for_long(receiver, monkeypatch):
+    monkeypatch.setattr(refusing, "_SECONDS", 0.1)
+    with connected_to(receiver) as connection:
+        connection.sendall(HALF_AN_EVENT)
+        assert b" 401 " in connection.recv(1000)
+
+
+def until(condition):
+    """Wait for what nobody tells of."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
+
+
+@contextmanager
+def connected_to(receiver):
+    with (
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as plain,
+        receiver.trust().wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        yield connection
+
+
+# --- the token
 
 
 def test_new_token_is_taken_at_once_and_the_old_one_no_more(receiver):

@@ -1,12 +1,14 @@
 """What a watch tells is looked at if it asks for a look, and only then."""
 
 import copy
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sales_api import names
 from sales_operator.observed import IngestKey
 from sales_operator.queue import Queue
+from sales_operator.refusals import TOKEN_REFUSED, Span, Standing
 from sales_operator.seen import Seen
 from sales_operator.watching import Watching
 
@@ -48,7 +50,8 @@ class Told:
         self.seen = Seen()
         self.queue = Queue()
         self.free_slots = 0
-        self.watching = Watching(self.seen, self.queue, self.slot_is_free)
+        self.refusals = Standing()
+        self.watching = Watching(self.seen, self.queue, self.slot_is_free, self.refusals)
 
     def slot_is_free(self):
         self.free_slots += 1
@@ -63,6 +66,10 @@ class Told:
 
     def heard(self, key):
         self.watching.heard("sales", key)
+        return self.looks()
+
+    def refused(self, key, span):
+        self.watching.refused("sales", key, span)
         return self.looks()
 
     def looks(self):
@@ -199,3 +206,75 @@ def test_event_does_not_wake_an_ingest_that_is_gone(told):
     told.heard("raw/x.csv")
     told.ingest(an_ingest(2), is_gone=True)
     assert told.heard("raw/x.csv") == []
+
+
+# --- refused events
+
+
+def minutes(number):
+    """Refusals for so long, until now."""
+    now = datetime.now(UTC)
+    return Span(now - timedelta(minutes=number), now)
+
+
+def telling(reason, version=2, **more):
+    """An ingest whose status has this of its events."""
+    condition = {"type": "EventsReady", "reason": reason}
+    return an_ingest(version, **more) | {"status": {"conditions": [condition]}}
+
+
+@pytest.fixture
+def two(told):
+    """Another ingest is there as well."""
+    told.ingest(an_ingest(name="other", prefix="in/"))
+    return told
+
+
+def is_refused(told):
+    return told.refusals.problem("") is TOKEN_REFUSED
+
+
+def test_refusals_of_some_minutes_concern_everybody_once(two):
+    assert two.refused("raw/a.csv", minutes(3)) == ["sales/daily", "sales/other"]
+    assert is_refused(two)
+    assert two.refused("raw/a.csv", minutes(4)) == []
+
+
+def test_refused_event_that_is_for_nobody_concerns_nobody(two):
+    assert two.refused("processed/a.csv", minutes(3)) == []
+    assert not is_refused(two)
+
+
+def test_word_of_a_replica_that_refuses_concerns_everybody(two):
+    left = an_ingest(2, annotations={names.ANNOTATION_REFUSED: str(minutes(3))})
+    assert two.ingest(left) == ["sales/daily", "sales/other"]
+    assert is_refused(two)
+
+
+def test_word_that_was_left_before_the_start_is_old():
+    told = Told()
+    left = {names.ANNOTATION_REFUSED: str(minutes(3))}
+    told.ingest(an_ingest(annotations=left))
+    told.ingest(an_ingest(2, annotations=left | {names.ANNOTATION_RETRY: "1"}))
+    assert not is_refused(told)
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", str(minutes(1))])
+def test_word_that_tells_nothing_concerns_nobody(two, text):
+    left = an_ingest(2, annotations={names.ANNOTATION_REFUSED: text})
+    assert two.ingest(left) == ["sales/daily"]
+    assert not is_refused(two)
+
+
+@pytest.mark.parametrize("by_word", [False, True])
+def test_event_that_is_let_in_has_everybody_looked_at_who_tells_of_refusals(two, by_word):
+    two.refused("raw/a.csv", minutes(3))
+    two.ingest(telling("TokenRefused"))
+    two.ingest(telling("TokenRefused", name="other", prefix="in/"))
+    two.ingest(telling("Subscribed", name="third", prefix="late/"))
+    if by_word:
+        woken = telling("TokenRefused", 3, annotations={names.ANNOTATION_WAKE: "now"})
+        assert sorted(two.ingest(woken)) == ["sales/daily", "sales/other"]
+    else:
+        assert sorted(two.heard("raw/a.csv")) == ["sales/daily", "sales/other"]
+    assert not is_refused(two)

@@ -47,6 +47,8 @@ ANNOTATION_RETRY: Final = f"{GROUP}/retry"
 """On an ingest: any new value releases what is parked. On a Job: the value it was made under."""
 ANNOTATION_WAKE: Final = f"{GROUP}/woken-at"
 """On an ingest: a replica that does not lead heard an event, and wakes the one that does."""
+ANNOTATION_REFUSED: Final = f"{GROUP}/events-refused"
+"""On an ingest: since when until when a replica that does not lead has refused events."""
 
 MANAGED_BY: Final = "sales-operator"
 PIPELINE: Final = "sales-pipeline"

@@ -194,7 +194,14 @@ class Cluster:
 
     async def wake(self, key: IngestKey, moment: str) -> None:
         """Leave word on an ingest that there is something to look at."""
-        body = {"metadata": {"annotations": {names.ANNOTATION_WAKE: moment}}}
+        await self._annotate(key, names.ANNOTATION_WAKE, moment)
+
+    async def tell_of_refusals(self, key: IngestKey, span: str) -> None:
+        """Leave word on an ingest that events are refused, from when until when."""
+        await self._annotate(key, names.ANNOTATION_REFUSED, span)
+
+    async def _annotate(self, key: IngestKey, annotation: str, text: str) -> None:
+        body = {"metadata": {"annotations": {annotation: text}}}
         await self._call("PATCH", _ingest(key), body=body, content=_MERGE)
 
     async def post_event(self, event: Manifest) -> None:

@@ -17,6 +17,7 @@ from sales_api.request import RequestError
 from sales_operator import jobs, metrics, posting, runs, tally
 from sales_operator.bucket import Store, StoreError
 from sales_operator.cluster import Cluster, ClusterError
+from sales_operator.conditions import Type, find
 from sales_operator.cron import CronJobs
 from sales_operator.documents import Manifest, place_of, uid_of
 from sales_operator.notices import notices
@@ -33,6 +34,7 @@ from sales_operator.observed import (
 from sales_operator.plan import plan
 from sales_operator.queue import Queue
 from sales_operator.reading import is_ending, read_ingest
+from sales_operator.refusals import Standing
 from sales_operator.seen import Seen
 from sales_operator.settings import Settings
 from sales_operator.slots import Slots
@@ -61,7 +63,12 @@ class Controller:
     """Looks at one ingest at a time; many can be looked at side by side."""
 
     def __init__(
-        self, settings: Settings, doors: Doors, seen: Seen, queue: Queue[IngestKey]
+        self,
+        settings: Settings,
+        doors: Doors,
+        seen: Seen,
+        queue: Queue[IngestKey],
+        refusals: Standing,
     ) -> None:
         self._settings = settings
         self._cluster = doors.cluster
@@ -70,6 +77,7 @@ class Controller:
         self._cron_jobs = doors.cron_jobs
         self._seen = seen
         self._queue = queue
+        self._refused_events = refusals
         self._slots = Slots(settings.max_live_jobs)
         self._pods: dict[str, Sequence[Manifest]] = {}
         self._failures: dict[IngestKey, int] = {}
@@ -144,13 +152,15 @@ class Controller:
         if source is None:
             # Also for an ingest that wants none: it may have wanted some before.
             events = await self._subscribe(ingest.spec.source.bucket)
+        told = find(ingest.status, Type.EVENTS_READY)
+        events = events or source or self._refused_events.problem(told.reason if told else "")
         return Observed(
             ingest=ingest,
             now=datetime.now(UTC),
             runs=found,
             objects=tuple(objects),
             source=source,
-            events=(events or source) if ingest.spec.trigger.events else None,
+            events=events if ingest.spec.trigger.events else None,
             schedule=await self._cron_jobs.ensure(ingest),
         )
 

@@ -14,6 +14,7 @@ from sales_operator.controller import Controller, Doors
 from sales_operator.cron import CronJobs
 from sales_operator.observed import IngestKey
 from sales_operator.queue import Queue
+from sales_operator.refusals import Span, Standing
 from sales_operator.seen import WATCH_LIMIT_SECONDS, Seen
 from sales_operator.settings import Settings
 from sales_operator.subscriber import Subscriber
@@ -43,12 +44,18 @@ class Leading:
         self._seen = Seen()
         self._queue: Queue[IngestKey] = Queue()
         doors = Doors(cluster, store, self._subscriber, self._cron_jobs)
-        self._controller = Controller(settings, doors, self._seen, self._queue)
-        self._watching = Watching(self._seen, self._queue, self._controller.slot_is_free)
+        refusals = Standing()
+        self._controller = Controller(settings, doors, self._seen, self._queue, refusals)
+        slot_is_free = self._controller.slot_is_free
+        self._watching = Watching(self._seen, self._queue, slot_is_free, refusals)
 
     def heard(self, bucket: str, key: str) -> None:
         """The object store tells of a new object."""
         self._watching.heard(bucket, key)
+
+    def refused(self, bucket: str, key: str, span: Span) -> None:
+        """Events are refused for their token; the last was to tell of this object."""
+        self._watching.refused(bucket, key, span)
 
     async def lead(self) -> None:
         """Work until kopf is told to stop.

@@ -26,6 +26,10 @@ EVENTS: Final = Counter(
     _name("events"), "Events from the object store, by what came of them.", ["result"],
     registry=REGISTRY,
 )  # fmt: skip
+EVENTS_REFUSED: Final = Counter(
+    _name("events_refused"), "Requests without the right token, by what they were.", ["reason"],
+    registry=REGISTRY,
+)  # fmt: skip
 OBJECTS_PENDING: Final = Gauge(
     _name("objects_pending"), "Objects that wait for a run.", ["ingest"], registry=REGISTRY
 )

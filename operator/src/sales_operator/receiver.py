@@ -19,6 +19,7 @@ from sales_operator import settings
 from sales_operator.certificate import Certificate, ends_of
 from sales_operator.events import UnreadableError, created
 from sales_operator.metrics import EVENTS
+from sales_operator.refusing import Refusing
 
 _log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
@@ -37,6 +38,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 async def serving(
     where: settings.Receiver,
     wake: Wake,
+    refused: Wake,
     health: Probe,
     readiness: Probe,
     registry: CollectorRegistry,
@@ -48,6 +50,7 @@ async def serving(
     Args:
         where: Address and files.
         wake: Called for every object that an event tells of. It must return at once.
+        refused: Likewise, where the event was refused for its token: nobody knows who sent it.
         health: Decides what /healthz answers.
         readiness: Decides what /readyz answers.
         registry: What /metrics shows. The receiver adds its own to it while it serves.
@@ -57,8 +60,9 @@ async def serving(
         OSError: The address is taken or is not ours.
     """
     certificate = Certificate(where.certificate, where.key)
+    desk = _Desk(Token(where.token), wake, Refusing(refused))
     with _shown(_Expiry(certificate, where.certificates), registry):
-        app = _application(_Desk(Token(where.token), wake), health, readiness, registry)
+        app = _application(desk, health, readiness, registry)
         runner = web.AppRunner(
             app, access_log=None, logger=_http_log, shutdown_timeout=_LEAVE_SECONDS
         )
@@ -133,11 +137,13 @@ class _Desk:
 
     token: Token
     wake: Wake
+    refusing: Refusing
 
     async def take(self, request: web.Request) -> web.Response:
         """Answer 2xx to all that the object store says: it repeats what is refused for ever."""
         if not self.token.admits(request.headers.get("Authorization", "")):
             EVENTS.labels("refused").inc()
+            await self.refusing.look(request)
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
         result = self._wake_for(await request.read())
         EVENTS.labels(result).inc()

@@ -6,6 +6,7 @@ import os
 import signal
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from sales_operator import metrics
 from sales_operator.bucket import Store
@@ -13,6 +14,7 @@ from sales_operator.cluster import Cluster
 from sales_operator.leading import Leading
 from sales_operator.lease import Lease
 from sales_operator.receiver import serving
+from sales_operator.refusals import Streak
 from sales_operator.settings import Settings
 from sales_operator.waker import Waker
 
@@ -34,6 +36,7 @@ class Replica:
         self._threads = ThreadPoolExecutor(settings.workers + 2, "store")
         store = Store(settings.object_store, connections=settings.workers + 2)
         self._leading = Leading(settings, cluster.guarded(self._lease.is_held), store)
+        self._refusals = Streak()
         self._stop = asyncio.Event()
 
     async def serve(self) -> None:
@@ -46,7 +49,12 @@ class Replica:
         # The object store is asked in threads; by default there are too few for all workers.
         asyncio.get_running_loop().set_default_executor(self._threads)
         async with serving(
-            self._settings.receiver, self._heard, self._health, self._readiness, metrics.REGISTRY
+            self._settings.receiver,
+            self._heard,
+            self._refused,
+            self._health,
+            self._readiness,
+            metrics.REGISTRY,
         ):
             waking = asyncio.create_task(self._waker.work(), name="waker")
             acting = asyncio.create_task(self._act(), name="leader")
@@ -85,10 +93,15 @@ class Replica:
             loop.add_signal_handler(number, self._stop.set)
 
     def _heard(self, bucket: str, key: str) -> None:
-        if self._lease.is_held():
-            self._leading.heard(bucket, key)
-        else:
-            self._waker.heard(bucket, key)
+        self._refusals.ends()
+        self._who_acts().heard(bucket, key)
+
+    def _refused(self, bucket: str, key: str) -> None:
+        if span := self._refusals.goes_on(datetime.now(UTC)):
+            self._who_acts().refused(bucket, key, span)
+
+    def _who_acts(self) -> Leading | Waker:
+        return self._leading if self._lease.is_held() else self._waker
 
     def _health(self) -> str:
         return self._leading.health()

@@ -25,7 +25,8 @@ class Fault:
 CREDENTIALS_MISSING: Final = Fault(
     "CredentialsMissing",
     "the files access_key and secret_key are missing, empty or unreadable",
-    "Have a Secret with both mounted in the folder that objectStore.credentials names.",
+    "Have a Secret with both mounted in the folder that objectStore.credentials names. With Vault "
+    "see to objectStore.vaultPath of the chart operator, then restart the operator.",
 )
 BAD_ENDPOINT: Final = Fault(
     "BadEndpoint",
@@ -62,7 +63,8 @@ ACCESS_DENIED: Final = Fault(
 KEYS_REFUSED: Final = Fault(
     "KeysRefused",
     "the operator's keys are refused",
-    "Put the keys of its user into the Secret behind objectStore.credentials.",
+    "Put the keys of its user into the Secret behind objectStore.credentials. With Vault put them "
+    "at objectStore.vaultPath of the chart operator, then restart the operator.",
 )
 CLOCKS_DIFFER: Final = Fault(
     "ClocksDiffer", "the clocks here and there differ too much", "Have both kept by NTP."
