@@ -80,7 +80,6 @@ def test_image_of_the_agent_is_a_value():
     found = render("minio", {"vault": {"enabled": True, "image": image}})
     agents = [agent_of(pod_of(found, owner)) for owner in OWNERS]
     assert {agent["image"] for agent in agents} == {"registry.example/bao:1"}
-    assert {agent["command"][0] for agent in agents} == {"vault"}
 
 
 def test_bootstrap_is_given_no_more_than_the_root_login(vaulted):

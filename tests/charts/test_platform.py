@@ -251,7 +251,8 @@ def agents(documents):
 
 def examples():
     """The values on the page, by the first of their keys."""
-    found = (yaml.safe_load(b.text) for b in pages.blocks("yaml") if pages.name(b.page) == README)
+    blocks = (b.text for b in pages.blocks("yaml") if pages.name(b.page) == README)
+    found = (yaml.safe_load(text) for text in blocks if "apiVersion:" not in text)
     return {next(iter(values["vault"])): values for values in found}
 
 

