@@ -14,10 +14,13 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from deploy.place import OUT
+from tests.charts.arrows import Arrow
+from tests.charts.test_arrows import written
 from tests.docs.pages import ROOT
 from tests.e2e.conftest import MAKER, OURS
 from tests.e2e.ingests import until
 from tests.e2e.kube import CONTEXT, Namespace
+from tests.e2e.probing import STRANGER, labels_of_parties, targets, tried
 from tests.e2e.standing import dumped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -219,6 +222,15 @@ def test_no_secret_is_where_others_could_read_it(platform):
     (key,) = json.loads((folder / "mc" / "config.json").read_text())["aliases"].values()
     kept = platform.namespace.kubectl("get", "secrets,configmaps,pods", "--output=yaml")
     assert key["secretKey"] not in kept + platform.printed
+
+
+def test_pods_reach_whom_the_page_names_and_nobody_else(platform):
+    parties = labels_of_parties(RELEASE)
+    page = written({*parties} - {STRANGER})
+    ports = targets(platform.namespace, page)
+    wanted = {who: {t for t in ports if Arrow(who, t.receiver, t.port) in page} for who in parties}
+    found = tried(platform.namespace, parties, wanted, ports)
+    assert found == {Arrow(who, t.receiver, t.port) for who in parties for t in wanted[who]}
 
 
 def test_status_is_a_page_that_says_all_is_well(platform):
