@@ -259,7 +259,7 @@ def test_word_that_was_left_before_the_start_is_old():
     assert not is_refused(told)
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", str(minutes(1))])
+@pytest.mark.parametrize("text", ["", "nonsense", str(minutes(1))], ids=["no", "other", "short"])
 def test_word_that_tells_nothing_concerns_nobody(two, text):
     left = an_ingest(2, annotations={names.ANNOTATION_REFUSED: text})
     assert two.ingest(left) == ["sales/daily"]
