@@ -87,6 +87,6 @@ def _answers(server: Server, deadline: float) -> bool:
             if not is_told:
                 _log.info("waiting until the %s takes connections: %s", server.what, error)
                 is_told = True
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS)  # nobody tells when a rule lets through: it must be tried
         else:
             return True
