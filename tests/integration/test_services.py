@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from sales_pipeline.demo import s3_server
 from sales_pipeline.demo.ports import free_ports
 from sales_pipeline.demo.postgres_server import PostgresServer
 from sales_pipeline.demo.s3_server import S3Server
-from sales_pipeline.demo.server import SERVER_ENDED
+from sales_pipeline.demo.server import SERVER_ENDED, STOP_SECONDS
 from sales_pipeline.errors import ConfigurationError, TemporaryError
 from tests.support.services import (
     fresh_bucket,
@@ -328,6 +329,15 @@ class TestOutages:
         assert read(s3, bucket) == b"kept"
         with psycopg.connect(database.dsn()) as connection:
             assert connection.info.dbname == database.name
+
+    def test_server_that_does_not_end_is_killed_and_keeps_everything(self, s3, services, bucket):
+        """One that hangs when it is asked to end does not hold up whoever asked."""
+        s3.put_object(Bucket=bucket, Key=KEY, Body=b"kept")
+        os.kill(services.s3.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        services.s3.restart()
+        assert s3_server.PATIENCE_SECONDS < time.monotonic() - began < STOP_SECONDS
+        assert s3.get_object(Bucket=bucket, Key=KEY)["Body"].read() == b"kept"
 
     def test_server_that_dies_tells_why(self, tmp_path, taken_ports):
         """A server that ends while it starts is reported with the end of its own log."""

@@ -44,6 +44,10 @@ NO_PROXY: dict[str, str] = {}
 ONE_QUICK_TRY = Config(
     proxies=NO_PROXY, connect_timeout=2, read_timeout=2, retries={"total_max_attempts": 1}
 )
+PATIENCE_SECONDS = 5.0
+"""It ends in about a second, or at times, waiting for itself, in 11 and more; whoever pressed
+Ctrl-C need not wait for that, since killed it keeps what it has acknowledged just as well."""
+
 GUARDED = ("JWT_SIGNING", "JWT_SIGNING_READ", "JWT_FILER_SIGNING", "JWT_FILER_SIGNING_READ")
 
 
@@ -185,6 +189,7 @@ def _prepare(folder: Path, keys: S3Keys, ports: dict[str, int], tls: Tls | None)
         stop_signal=SIGTERM,
         kill_signal=SIGKILL,
         environment=_environment(data),
+        patience=PATIENCE_SECONDS,
         leftovers=_sockets(ports),
     )
 

@@ -44,6 +44,8 @@ class Program:
     environment: Mapping[str, str] = field(repr=False)
     """All of it: a server must not pick up credentials or settings from the caller's."""
     account: Account | None = None
+    patience: float = STOP_SECONDS
+    """How many seconds an orderly end may take before it is killed after all."""
     leftovers: tuple[Path, ...] = ()
     """What it leaves outside `folder`; removed when it is closed."""
 
@@ -106,7 +108,7 @@ class EmbeddedServer(ABC):
         return self
 
     def stop(self) -> None:
-        """Ask for an orderly end and wait for it."""
+        """Ask for an orderly end and wait for it, though not longer than the program's patience."""
         self._end(self._program.stop_signal)
 
     def kill(self) -> None:
@@ -156,7 +158,7 @@ class EmbeddedServer(ABC):
     def _end(self, number: Signals) -> None:
         if self._process is not None and self.running:
             self._process.send_signal(number)
-            if not self._ended_within(STOP_SECONDS):
+            if not self._ended_within(self._program.patience):
                 self._process.send_signal(SIGKILL)
                 self._process.wait()
         self._dismiss_watchdog()
