@@ -28,7 +28,7 @@ from tests.vault.plans import example, with_database
 VAULT = {"vault": {"enabled": True}, "vaultAdmin": {"enabled": True}}
 COMPONENTS = {"StatefulSet": "server", "Job": "bootstrap", "Pod": "test"}
 OWNERS = list(COMPONENTS)
-SECONDS = 20
+SECONDS = 60
 """Vault ends logins after it has answered whoever revoked their token."""
 
 

@@ -27,7 +27,7 @@ from tests.support.web import Page, drawings
 pytestmark = pytest.mark.integration
 
 ROWS, FILES = 400, 2
-GONE_WITHIN_SECONDS = 30
+GONE_WITHIN_SECONDS = 60
 CHILD = """
 import sys
 from pathlib import Path

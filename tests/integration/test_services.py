@@ -44,7 +44,7 @@ pytestmark = pytest.mark.integration
 
 KEY = "raw/a.csv"
 WRONG = '"00000000000000000000000000000000"'
-GONE_WITHIN_SECONDS = 15
+GONE_WITHIN_SECONDS = 60
 PARENT = """
 import sys
 from pathlib import Path

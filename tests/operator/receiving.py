@@ -22,7 +22,7 @@ from sales_operator.settings import Receiver
 
 T = TypeVar("T")
 TOKEN = "a-token-of-this-test"
-_SECONDS = 20
+_SECONDS = 60
 
 
 @dataclass

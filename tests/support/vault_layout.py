@@ -29,7 +29,7 @@ path "database/creds/unknown" {{ capabilities = ["read"] }}
 CREATION = """CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'
 IN ROLE etl_loader"""
 REVOCATION = 'DROP ROLE IF EXISTS "{{name}}"'
-_GONE_SECONDS = 20
+_GONE_SECONDS = 60
 
 
 @dataclass(frozen=True)

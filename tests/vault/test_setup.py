@@ -18,7 +18,7 @@ from tests.vault.support import World
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 REFUSED = (hvac.exceptions.Forbidden, hvac.exceptions.InvalidRequest)
-SECONDS = 20
+SECONDS = 60
 """Vault ends logins after it has answered whoever revoked their token."""
 ACCOUNTS = ["sales-pipeline", "sales-operator", "minio", "postgres", "metabase"]
 
