@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import ssl
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -25,6 +24,7 @@ from tests.charts.support import (
     render,
 )
 from tests.support.issuer import running_issuer
+from tests.support.waiting import until
 
 ON = {"webIdentity": {"enabled": True}}
 SET = "MINIO_IDENTITY_OPENID_"
@@ -237,14 +237,6 @@ def health(cluster):
             return connection.getresponse().status
         except OSError:
             return None
-
-
-def until(condition):
-    """Wait for something that no server announces."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 @pytest.mark.integration

@@ -8,7 +8,6 @@ import http.client
 import json
 import re
 import ssl
-import time
 
 import hvac
 import pytest
@@ -19,23 +18,14 @@ from tests.charts.vault_chart import AUTO_UNSEAL, SELF_INIT, VaultCluster, certi
 from tests.support import kubernetes
 from tests.support.kubernetes import REVIEWER, a_token, api_server
 from tests.support.services import make_certificates
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
-
-WAIT_SECONDS = 60
 
 
 def alive_and_ready(server):
     """What the kubelet is told when it asks whether the server is alive, and ready."""
     return server.asked_by("livenessProbe"), server.asked_by("readinessProbe")
-
-
-def until(condition):
-    """Wait for something that no server announces."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def looked_after(server):

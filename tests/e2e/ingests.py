@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from sales_pipeline.generate import GenerateSpec, Tally, iter_csv
 from tests.charts.support import program
 from tests.e2e.installation import BUCKET, Installation
 from tests.e2e.kube import CONTEXT, Manifest, Namespace
+from tests.support import waiting
 from tests.support.checksum import CUSTOMERS, FACTS, PRODUCTS, Star
 from tests.support.sales_file import sale
+from tests.support.waiting import LateError
 
 T = TypeVar("T")
 Check = Callable[[Manifest], bool]
@@ -49,10 +50,6 @@ WHERE locktype = 'advisory' AND granted AND classid::bigint << 32 | objid::bigin
     SELECT hashtextextended('object:' || object, 0) FROM unnest(%s::text[]) AS object
 )
 """
-
-
-class LateError(AssertionError):
-    """What was waited for did not come about."""
 
 
 @dataclass(frozen=True)
@@ -292,12 +289,7 @@ def until(ask: Callable[[], T], seconds: float = SECONDS) -> T:
     Raises:
         LateError: There was none in time. The text has the last one.
     """
-    end = time.monotonic() + seconds
-    while not (answer := ask()):
-        if time.monotonic() > end:
-            raise LateError(f"not within {seconds} s: {answer!r}")
-        time.sleep(PAUSE_SECONDS)
-    return answer
+    return waiting.until(ask, seconds, PAUSE_SECONDS)
 
 
 # --- the operator

@@ -18,6 +18,7 @@ from tests.docs.pages import ROOT
 from tests.e2e.connecting import kubeconfig_file, serving
 from tests.e2e.kube import KubeError
 from tests.operator.receiving import lay_out
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -120,14 +121,6 @@ def settings_of(namespace, files, endpoint, port):
         },
         "pipeline": {"image": "example.test/none:1"},
     }
-
-
-def until(condition):
-    """Wait for what nobody tells of."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
 
 
 def free_port():

@@ -6,7 +6,6 @@ Whatever comes of a run, nothing of it is left: no login, no token, and no objec
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.support.platform import ROOT, no_pauses
 from tests.support.sales_file import as_csv, sales
 from tests.support.vault import running_vault
 from tests.support.vault_layout import ROLE, laid_out
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -133,13 +133,6 @@ def test_a_run_that_crashes_leaves_no_login(waiting, direct, monkeypatch):
     assert command("run", environ=direct(waiting)).code == 1
     monkeypatch.undo()
     assert_untouched(waiting)
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # what is waited for is another process's, and told to nobody
 
 
 @pytest.mark.usefixtures("nothing_stays")

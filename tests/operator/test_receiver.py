@@ -31,6 +31,7 @@ from tests.operator.receiving import (
     mount,
     notification,
 )
+from tests.support.waiting import until
 
 EXPIRY = "sales_operator_certificate_expiry_timestamp_seconds"
 
@@ -191,10 +192,10 @@ def test_few_strangers_are_waited_for_at_once(receiver, monkeypatch, caplog):
     with ExitStack() as connections:
         for _ in range(10):
             connections.enter_context(connected_to(receiver)).sendall(HALF_AN_EVENT)
-        until(lambda: counted_refused("unread") - before == 10 - refusing._AT_ONCE)
+        until(lambda: counted_refused("unread") - before == 10 - refusing._AT_ONCE, seconds=20)
         assert receiver.post(notification("raw/a.csv")).status == 204
         assert counted_refused("unread") - before == 10 - refusing._AT_ONCE
-    until(lambda: counted_refused("unread") - before == 10)
+    until(lambda: counted_refused("unread") - before == 10, seconds=20)
     assert refused_as(receiver, notification("raw/a.csv")) == "wrong_token"
     assert caplog.records == []
 
@@ -204,14 +205,6 @@ def test_stranger_is_not_waited_for_long(receiver, monkeypatch):
     with connected_to(receiver) as connection:
         connection.sendall(HALF_AN_EVENT)
         assert b" 401 " in connection.recv(1000)
-
-
-def until(condition):
-    """Wait for what nobody tells of."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.01)
 
 
 @contextmanager
