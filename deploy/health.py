@@ -7,7 +7,7 @@ from datetime import datetime
 from certs.health import age, days_left
 from certs.pair import parse_certificates
 from deploy.facts import Facts, Object
-from deploy.obstacles import ALWAYS, FAILURES, Obstacle, of_pod
+from deploy.obstacles import ALWAYS, FAILED, Obstacle, of_job, of_pod
 from deploy.pods import condition, restarts, trouble
 
 Cell = str | int | None
@@ -171,21 +171,18 @@ def _own_jobs(facts: Facts) -> Iterator[Object]:
 
 
 def _job(job: Object) -> Row:
-    failed = condition(job, "Failed")
+    found = of_job(job)
     state = "running"
     if condition(job, "Complete").get("status") == "True":
         state = "complete"
-    elif failed.get("status") == "True":
+    elif found and found.kind == FAILED:
         state = "failed"
     cells = {"job": job["metadata"]["name"], "state": state}
-    failures = job.get("status", {}).get("failed", 0)
-    if state == "running" and failures >= FAILURES:
-        why = f"{failures} of its pods have failed"
-        return Row("jobs", cells, why, "the log of the last one says why; then `make up`")
-    if state != "failed":
+    if not found:
         return Row("jobs", cells)
-    why = f"{failed.get('reason', 'it failed')}: {failed.get('message', '')}"
-    return Row("jobs", cells, why, "its log says why; once that is mended, `make up`")
+    if state == "failed":
+        return Row("jobs", cells, found.why, "its log says why; once that is mended, `make up`")
+    return Row("jobs", cells, found.why, "the log of the last one says why; then `make up`")
 
 
 def _certificate(secret: str, pem: bytes, now: datetime) -> Row:

@@ -47,6 +47,8 @@ COMPLETE = "make what it names, or name another in the values"
 ROOM = "make room on the nodes, or ask for less by `resources` in the values"
 STORAGE = "see its Events; has the cluster a default StorageClass, and room?"
 READ = "its log says why"
+FAILED = "failed"
+"""Kind of the obstacle that a Job is which is not tried again."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def obstacles(sight: Sight) -> list[Obstacle]:
     entrance = entered_since(sight)
     found = chain(
         filter(None, (of_pod(pod, sight.warnings, entrance) for pod in pods)),
-        filter(None, (_of_job(job, list(sight.pods_of(job))) for job in sight.jobs)),
+        filter(None, (of_job(job, list(sight.pods_of(job))) for job in sight.jobs)),
         _of_claims(sight, pods),
         _of_makers(sight),
     )
@@ -230,13 +232,14 @@ def _time(text: str) -> datetime:
 # --- Jobs, claims, what makes pods ----------------------------------------------------------------
 
 
-def _of_job(job: Object, pods: list[Object]) -> Obstacle | None:
+def of_job(job: Object, pods: Iterable[Object] = ()) -> Obstacle | None:
+    """What keeps a Job from completing; its pods tell whose log says why."""
     at = f"Job {job['metadata']['name']}"
     failed = condition(job, "Failed")
     log = _last_failed(pods)
     if failed.get("status") == "True":
         why = f"{failed.get('reason', 'Failed')}: {failed.get('message', '')}"
-        return Obstacle(at, "failed", why, READ, log=log)
+        return Obstacle(at, FAILED, why, READ, log=log)
     times = job.get("status", {}).get("failed", 0)
     if times >= FAILURES and not job["status"].get("succeeded"):
         return Obstacle(at, "failing", f"{times} of its pods have failed", READ, log=log)
